@@ -30,6 +30,7 @@ def advise(
     resolution: Sizes = (),
     frames: int | None = None,
     batch: int = 1,
+    tokens: int | None = None,
     dtype: str | None = None,
     vram_limit: str | None = None,
     free: str | None = None,
@@ -47,10 +48,11 @@ def advise(
     Args:
         model: names as `bench models` lists them.
         gpu: cards of gpus.yaml or of the results, or parts of their names; by default all.
-        operation: "encode", "decode"; by default all that the model has.
+        operation: "encode", "decode", "encode-text"; by default all that the model has.
         resolution: 512, "512x768" (width x height); by default 512, 1024 and 2048, for a video model its own size.
         frames: of a video; by default the model's usual number.
-        batch: images in one call.
+        batch: images, videos or prompts in one call.
+        tokens: of each prompt; by default the text encoder's usual number.
         dtype: only this precision; by default the model's own, and if that is float32 lower ones too.
         vram_limit: memory that the card is limited to, such as "10GiB"; without `gpu`, any card with that memory.
         free: memory that is free on the card now, such as "6GiB"; by default all.
@@ -64,9 +66,10 @@ def advise(
     """
     kind, batch = allocator_kind(allocator), count(batch, "batch")
     frames = None if frames is None else count(frames, "frames")
+    tokens = None if tokens is None else count(tokens, "tokens")
     with named_errors(), uncollected(freeze=False):
         wanted = _wanted(texts(model), texts(operation), texts(resolution))
-        images = advising.images_of(wanted, batch, dtype, frames)
+        images = advising.images_of(wanted, batch, dtype, frames, tokens)
         known, notes = store.read_latest([Path(path) for path in paths_of(results)] or store.usual_folders())
         records = [record for record in known if record.kind != "predicted"]
         chosen, unusable = choose_cards(texts(gpu), text_or_none(vram_limit), store.RESULTS, records)
@@ -85,4 +88,5 @@ def _wanted(models: list[str], operations: list[str], sizes: list[str]) -> Wante
     """The choice of images. Raises ConfigError for names that are not known."""
     resolutions = config.resolutions_of(sizes or advising.usual_sizes(models))
     pairs = tuple((size.width, size.height) for size in resolutions)
-    return Wanted(config.models_of(models), config.operations_of(operations), pairs)
+    keys = config.models_of(models)
+    return Wanted(keys, config.operations_of(operations, keys), pairs)

@@ -29,6 +29,7 @@ def predict(
     resolution: Sizes = (),
     frames: Numbers = (),
     batch: Numbers = (),
+    tokens: Numbers = (),
     dtype: Names = (),
     tiling: Any = (),
     vram_limit: str | None = None,
@@ -43,13 +44,15 @@ def predict(
     predicted times. The frame's `attrs["assumptions"]` says what all predictions assume.
 
     Args:
-        model: names as `bench models` lists them. This and the next six replace what the sweep has.
+        model: names as `bench models` lists them. This, and those from `operation` to `tiling`, replace what the sweep
+            has.
         gpu: cards of gpus.yaml, or parts of their names; by default all.
-        operation: "encode", "decode".
+        operation: "encode", "decode", "encode-text", "generate".
         resolution: 512, "512x768" (width x height).
         frames: of videos.
-        batch: images in one call.
-        dtype: "float32", "float16", "bfloat16" or "model".
+        batch: images, videos or prompts in one call.
+        tokens: of each prompt.
+        dtype: "float32", "float16", "bfloat16" or "model"; of text encoders also "int8" and "nf4".
         tiling: "off", "on" (the model's own tile), "256/64" (tile/overlap in pixels).
         vram_limit: memory that the card is limited to, such as "8GiB"; without `gpu`, any card with that memory.
         allocator: torch's allocator; by default what PYTORCH_CUDA_ALLOC_CONF or PYTORCH_ALLOC_CONF says, else native.
@@ -62,7 +65,12 @@ def predict(
     kind = allocator_kind(allocator)
     with named_errors(), uncollected(freeze=False):
         cards, notes = choose_cards(texts(gpu), text_or_none(vram_limit), store.RESULTS)
-        keys = {"dtypes": ("dtype", dtype), "batch": ("batch", batch), "tiling": ("tiling", tiling)}
+        keys = {
+            "dtypes": ("dtype", dtype),
+            "batch": ("batch", batch),
+            "tokens": ("tokens", tokens),
+            "tiling": ("tiling", tiling),
+        }
         listed = _sweep(sweep, keys, check_axes=not (model or weights))
         chosen = config.choose(listed, texts(model), texts(operation), texts(resolution), counts(frames, "frames"))
         if weights is not None:

@@ -59,7 +59,7 @@ Resolutions = Annotated[
 Tokens = Annotated[
     int | None, typer.Option("--tokens", min=1, help="Tokens of a prompt. Default: the text encoder's usual number.")
 ]
-Batch = Annotated[int, typer.Option("--batch", min=1, max=1024, help="Images in one call.")]
+Batch = Annotated[int, typer.Option("--batch", min=1, max=1024, help="Images or prompts in one call.")]
 Dtype = Annotated[
     str | None,
     typer.Option("--dtype", help="Only this precision. Default: the model's own; if that is float32, lower ones too."),

@@ -59,7 +59,8 @@ def wanted_of(
 
     tell_aliases(models, quiet=quiet)
     sizes = tuple((size.width, size.height) for size in config.resolutions_of(resolutions))
-    return Wanted(config.models_of(models), config.operations_of(operations), sizes, tuple(gpus))
+    keys = config.models_of(models)
+    return Wanted(keys, config.operations_of(operations, keys), sizes, tuple(gpus))
 
 
 def folder_of_pages(out: Path | None, *, is_choice: bool, as_json: bool) -> Path | None:

@@ -44,7 +44,7 @@ def show(
     if largest_pipelines.refuse_mixed(keys):
         _show_pipelines(keys, cards, operation, dtype, as_json=as_json, quiet=quiet)
         return
-    calls = largest_images.calls_of(config.models_of(model), config.operations_of(operation), dtype)
+    calls = largest_images.calls_of(keys, config.operations_of(operation, keys), dtype)
     with interruptible("Interrupted before all sizes were tried. Nothing was printed."):
         searches = largest_images.searches(calls, cards)
         results = [search() for search in tracked(searches, "Searching sizes", quiet=quiet or as_json)]
@@ -69,7 +69,7 @@ def _show_pipelines(
     from bench.report.pages import largest_pipelines_page
     from bench.report.render import console, json_text
 
-    config.operations_of(operation)
+    config.operations_of(operation, keys)
     with interruptible("Interrupted before all sizes were tried. Nothing was printed."):
         searches = largest_pipelines.searches(keys, dtype, cards)
         results = [search() for search in tracked(searches, "Searching sizes", quiet=quiet or as_json)]

@@ -112,9 +112,18 @@ def models_of(names: Sequence[str]) -> tuple[str, ...]:
     return each("--model", names, parse_model)
 
 
-def operations_of(names: Sequence[str]) -> tuple[str, ...]:
-    """The operations that `--operation` gives. Raises ConfigError, as `each` does."""
-    return each("--operation", names, parse_operation)
+def operations_of(names: Sequence[str], keys: Sequence[str] = ()) -> tuple[str, ...]:
+    """The operations that `--operation` gives. Raises ConfigError, as `each` does.
+
+    If models are given by their keys, also for an operation that none of them has.
+    """
+    chosen = each("--operation", names, parse_operation)
+    own = dict.fromkeys(operation for key in keys for operation in _operations_of(key))
+    missing = next((operation for operation in chosen if keys and operation not in own), None)
+    if missing is not None:
+        verb = "has" if len(keys) == 1 else "have"
+        raise ConfigError(f"--operation {missing}: {', '.join(keys)} {verb} only {', '.join(own)}.")
+    return chosen
 
 
 def resolutions_of(texts: Sequence[str]) -> tuple[Resolution, ...]:

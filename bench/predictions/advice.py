@@ -79,7 +79,8 @@ def images_of(
     images = [
         Case(model=key, operation=name, axes=axes, dtype=dtype or models.get(key).dtype)
         for key in dict.fromkeys(keys)
-        for name in dict.fromkeys(wanted.operations or models.workload(key).operations)
+        for name in models.workload(key).operations
+        if not wanted.operations or name in wanted.operations
         for axes in _axes_of(key, wanted, counts)
     ]
     for image in images:

@@ -66,11 +66,12 @@ def _axis(name: str, description: str) -> Column[AdviceRow]:
 
 ADVICE_COLUMNS: tuple[Column[AdviceRow], ...] = (
     Column("model", "text", "the requested model", lambda row: row.advice.image.model),
-    Column("operation", "text", "encode or decode", lambda row: row.advice.image.operation),
+    Column("operation", "text", "encode, decode or encode-text", lambda row: row.advice.image.operation),
     _axis("width", "width of the image in pixels"),
     _axis("height", "height of the image in pixels"),
     _axis("frames", "frames of the video; 1 for an image"),
-    _axis("batch", "images or videos in one call"),
+    _axis("batch", "images, videos or prompts in one call"),
+    _axis("tokens", "tokens of each prompt"),
     Column("dtype", "text", "the requested precision", lambda row: row.advice.image.dtype),
     Column("device", "text", "the card, and how much of it may be used", lambda row: row.advice.place.label),
     Column("rank", "count", "1 is the best way", lambda row: row.rank),

@@ -155,7 +155,7 @@ _CASE: tuple[Column[RecordRow], ...] = (
     _axis("width", "width of the image in pixels"),
     _axis("height", "height of the image in pixels"),
     _axis("frames", "frames of the video; 1 for an image"),
-    _axis("batch", "images or videos in one call"),
+    _axis("batch", "images, videos or prompts in one call"),
 )
 _LOADING: Column[RecordRow] = Column(
     "loading_peak_bytes",

@@ -15,6 +15,7 @@ from factories import GIB, a_case, a_device, a_run, measured, write_lines
 
 import bench
 from bench.cli import main
+from bench.traces import tracing
 
 ROOT = Path(__file__).parents[3]
 STUB = ROOT / "bench" / "__init__.pyi"
@@ -102,6 +103,19 @@ def test_advice_is_that_of_the_command(capsys: pytest.CaptureFixture[str]) -> No
     assert [None if missing else time for time, missing in zip(rows.time_s, rows.time_s.isna(), strict=True)] == seconds
 
 
+def test_a_text_encoder_s_tokens_are_an_argument_and_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given traces of a text encoder, which would need torch
+    trace = tracing.trace_of(a_case(model="sd-v1"))
+    monkeypatch.setattr(tracing, "_kept_or_live", lambda case: trace)
+    # When it is predicted and advised on for prompts of other lengths
+    predicted = bench.predict("tiny-clip-l", gpu="3070", tokens=[8, 16])
+    advised = bench.advise("tiny-clip-l", gpu="3070", tokens=8)
+    # Then the rows say which
+    assert list(predicted.tokens) == [8, 16]
+    assert set(advised.tokens) == {8}
+    assert set(advised.operation) == {"encode-text"}
+
+
 def test_a_measured_time_is_preferred_in_advice(tmp_path: Path) -> None:
     # Given a case that was measured on a card
     case = a_case(model="sdxl", operation="decode", size=512)
@@ -141,6 +155,12 @@ def test_a_card_is_limited_and_may_be_partly_free() -> None:
         (lambda: bench.advise("sdxl", gpu="3070", os="mac"), "os: "),
         (lambda: bench.advise("sdxl", gpu="3070", batch=0), "batch: "),
         (lambda: bench.advise("sdxl", gpu="3070", frames=1.5), "frames: "),
+        (lambda: bench.advise("clip-l", gpu="3070", tokens=7.5), "tokens: "),
+        (lambda: bench.advise("clip-l", gpu="3070", tokens=78), "at most 77"),
+        (
+            lambda: bench.advise("clip-l", gpu="3070", operation="decode"),
+            "operation decode: clip-l has only encode-text",
+        ),
         (lambda: bench.advise("sdxl", gpu=9999), "gpu 9999: "),
         (lambda: bench.advise("sdxl", gpu="3070", allocator="best"), "allocator: "),
         (lambda: bench.load("nowhere"), "nowhere"),
