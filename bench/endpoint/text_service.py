@@ -14,10 +14,11 @@ from bench.device.base import Held
 from bench.endpoint import text_format
 from bench.endpoint.shapes import Limits
 from bench.endpoint.text_core import Embeddings, TextCore, TextJob, WeightsKind
+from bench.errors import ConfigError
 from bench.record import Axes, Case
 from bench.wire.messages import PREDICT_PATH, Answer, Largest, Message, RefusedError, Size
 from bench.workloads.base import weights_bytes
-from bench.workloads.text_encoder import prompts, zoo
+from bench.workloads.text_encoder import encoder_checkpoint, prompts, zoo
 from bench.workloads.text_encoder.encoder_workload import ENCODE_TEXT
 from bench.workloads.text_encoder.module import EncoderOnDevice
 
@@ -43,10 +44,12 @@ class LoadedEncoder:
 def load(model: str, weights: str, held: Held, dtype: str | None, limits: Limits) -> LoadedEncoder:
     """Build or load an encoder of the zoo. `weights` is `random`, `hub` or a folder; `dtype` None: the zoo's dtype.
 
-    Raises ConfigError for an unknown model, or a checkpoint without a tokenizer; OSError or ValueError if a checkpoint
-    can't be loaded; torch's errors for out-of-memory.
+    Raises ConfigError for an unknown model, and for a folder without its checkpoint or without a tokenizer; OSError or
+    ValueError if a checkpoint can't be loaded; torch's errors for out-of-memory.
     """
     spec = zoo.get(model)
+    if weights not in {"random", "hub"} and (reason := encoder_checkpoint.refusal(spec, weights)):
+        raise ConfigError(f"{reason}. Give another folder or model.")
     axes = Axes({"tokens": spec.tokens, "batch": 1})
     case = Case(model=model, operation=ENCODE_TEXT, axes=axes, dtype=dtype or spec.dtype, weights=weights)
     tokenizer = prompts.tokenizer(spec, weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from endpoints import live
 
 from bench.endpoint.shapes import Limits
 from bench.endpoint.state import Offer
+from bench.errors import ConfigError
 from bench.record import Axes, Case
 from bench.wire.address import parse
 from bench.wire.messages import Answer, Message, RefusedError
@@ -175,3 +177,19 @@ def test_bearer_none_is_accepted_without_a_token_and_explained_with_one() -> Non
         answer = httpx2.post(f"{server.url}/predict", content=b"x", headers=headers)
     assert answer.status_code == 401
     assert "`Bearer None` means that the client had none" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (None, "has no config.json, neither in itself nor in text_encoder"),
+        ("[", "config.json of .* can't be read"),
+        ('{"architectures": ["T5EncoderModel"]}', "is a checkpoint of class 'T5EncoderModel', and tiny-clip-l is of"),
+    ],
+)
+def test_a_folder_of_something_else_is_refused_for_what_it_is(config: str | None, told: str, tmp_path: Path) -> None:
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    held = processor.Processor(CPU, None, lambda _: None)
+    with pytest.raises(ConfigError, match=told):
+        text_service.load("tiny-clip-l", str(tmp_path), held, "float32", Limits())
