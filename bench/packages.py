@@ -6,6 +6,7 @@ A command that needs one asks here before it does anything slow. Imports only th
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ PARQUET = Extra("parquet", ("pyarrow",))
 #: What is imported to see whether a package works. diffusers imports its parts when they are first used; all of its
 #: models are built on this one.
 _PARTS = {"diffusers": "diffusers.models.modeling_utils"}
+#: Packages that warn when they are imported of what this program does not use: kernels that could be downloaded.
+_QUIETENED = ("bitsandbytes",)
 
 
 def require(user: str, extra: Extra = MEASURE, *, in_child: bool = False) -> None:
@@ -61,6 +64,8 @@ def load(user: str, extra: Extra = MEASURE) -> None:
     modules = {_PARTS.get(name, name): name for name in extra.modules}
     if modules.keys() <= sys.modules.keys():
         return
+    for name in _QUIETENED:
+        logging.getLogger(name).setLevel(logging.ERROR)
     with uncollected():  # else visiting torch's hundreds of thousands of objects takes about a second
         for module, name in modules.items():
             try:

@@ -152,3 +152,16 @@ def test_diffusers_is_tried_by_a_part_that_all_models_need() -> None:
     pytest.importorskip("diffusers")
     packages.load("A test", MEASURE)
     assert "diffusers.models.modeling_utils" in sys.modules
+
+
+def test_warnings_of_kernels_that_are_not_used_are_left_out(site: Path, caplog: pytest.LogCaptureFixture) -> None:
+    # Given a package that warns when it is imported, as bitsandbytes does
+    code = "import logging; logging.getLogger('bitsandbytes.backends.cpu').{}('no kernels')"
+    for level in ("warning", "error"):
+        (site / f"xtra_{level}.py").write_text(code.format(level))
+    # When it is loaded
+    packages.load("A test", Extra("some", ("xtra_warning",)))
+    # Then nothing is said of that, but of errors
+    assert not caplog.records
+    packages.load("A test", Extra("some", ("xtra_error",)))
+    assert "no kernels" in caplog.text
