@@ -87,14 +87,14 @@ def page(
     if not shown:
         nothing = Text(f"There are no results of {title} yet. `bench run` measures them on this machine.")
         return Document(title, (nothing,), (written,))
-    return Document(title, _body(shown, ceilings, has_runs=has_runs), (*_legend(shown), written))
+    return Document(title, _body(shown, ceilings, has_runs=has_runs), (*_legend(shown, in_docs=kind.in_docs), written))
 
 
 def _unknown_models(records: Sequence[Record], ceilings: Sequence[Ceilings], *, has_runs: bool) -> Document:
     """The page of unknown models: measured with a workload that is not installed on this machine."""
     text = "These models are unknown here. Set BENCH_WORKLOADS to the files that describe them."
     body = _body(records, ceilings, has_runs=has_runs)
-    return Document("Other models", (Text(text), *body), (*_legend(records), Text(_WRITTEN)))
+    return Document("Other models", (Text(text), *body), (*_legend(records, in_docs=False), Text(_WRITTEN)))
 
 
 def _body(records: Sequence[Record], ceilings: Sequence[Ceilings], *, has_runs: bool) -> tuple[Block, ...]:
@@ -113,11 +113,11 @@ def _body(records: Sequence[Record], ceilings: Sequence[Ceilings], *, has_runs: 
     return (*sections, *_cases_without_figure(records), run_details.devices(records, runs))
 
 
-def _legend(records: Sequence[Record]) -> tuple[Block, ...]:
-    return (Terms(tuple(_terms(records))),)
+def _legend(records: Sequence[Record], *, in_docs: bool) -> tuple[Block, ...]:
+    return (Terms(tuple(_terms(records, in_docs=in_docs))),)
 
 
-def _terms(records: Sequence[Record]) -> list[tuple[str, str]]:
+def _terms(records: Sequence[Record], *, in_docs: bool) -> list[tuple[str, str]]:
     terms = [
         ("Time", "the median of one call, in seconds"),
         (
@@ -134,12 +134,22 @@ def _terms(records: Sequence[Record]) -> list[tuple[str, str]]:
             ("Tiles", "how many tiles one call computed; 1 means that one tile covers the image"),
         ]
     if any(record.kind == "published" for record in records):
-        meaning = (
+        terms.append(("Published", _published(records, in_docs=in_docs)))
+    return [*terms, *stages_table.legend(records), *driver_peak.legend(records)]
+
+
+def _published(records: Sequence[Record], *, in_docs: bool) -> str:
+    """Who printed the published figures, and what is assumed of them."""
+    if in_docs:
+        return (
             "the docs print these figures; this program did not measure them. The docs do not state precision, batch "
             "and tile: these are assumed from the model zoo"
         )
-        terms.append(("Published", meaning))
-    return [*terms, *stages_table.legend(records), *driver_peak.legend(records)]
+    assumed = dict.fromkeys(name for record in records for name in record.assumed)
+    return (
+        "the sources below Devices print these figures; this program did not measure them. They do not state "
+        f"{', '.join(assumed)}: assumed from the model zoo"
+    )
 
 
 def _results(records: Sequence[Record]) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factories import a_device, measured, out_of_memory
+from factories import a_device, measured, out_of_memory, published
 from sides import NETWORKS, compared, prices
 from ways import IMAGE, a_place, a_way, away
 
@@ -12,9 +12,10 @@ from bench.analysis.advise.times import Time
 from bench.analysis.cost.image_costs import Costs, compare
 from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.record import Axes, Case, Record
-from bench.report.pages import advice_page, cost_page, hybrid_page
+from bench.report.pages import advice_page, cost_page, hybrid_page, measured_page
 from bench.report.plots import hybrid_plot
 from bench.report.render import console, markdown
+from bench.workloads import models
 
 SERVER, MINE = a_device(name="NVIDIA Test", total_bytes=None), a_device(name="NVIDIA Mine", total_bytes=None)
 
@@ -122,3 +123,12 @@ def test_advice_on_prompts_speaks_of_embeddings_and_of_no_tiles() -> None:
     assert "an image from end to end" not in text
     assert "Tiles are edge/overlap in pixels" not in text
     assert "Tiles are edge/overlap in pixels" in of_image
+
+
+def test_figures_that_the_docs_do_not_print_are_not_said_to_be_theirs() -> None:
+    figure = published(case=a_text_case(), device=a_device(name="NVIDIA Test", total_bytes=None), assumed=("dtype",))
+    (_, legend) = markdown.render(measured_page.page(models.workload("clip-l"), "encode-text", [figure])).split(
+        "## Legend"
+    )
+    assert "the docs print" not in legend
+    assert "They do not state dtype: assumed" in legend
