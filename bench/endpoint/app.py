@@ -16,7 +16,6 @@ from bench.endpoint.device_thread import OverdueWork
 from bench.endpoint.operation import Operation, authorization
 from bench.endpoint.shell import Shell, error_response
 from bench.endpoint.state import Endpoint
-from bench.errors import nearest
 from bench.wire.messages import PREDICT_PATH, RefusedError
 
 _NOT_READY = {"loading": "models are being loaded", "stopping": "it is shutting down"}
@@ -45,7 +44,7 @@ def _not_found(endpoint: Endpoint, scope: Scope, pages: Iterable[str]) -> ASGIAp
     endpoint.metrics.refused("not_found")
     path = scope["path"][:200]
     models = ", ".join(endpoint.offer.models)
-    text = f"{path} is not served here. {nearest(path.rstrip('/'), pages)} Models: {models}."
+    text = f"{path} is not served here. {endpoint.offer.instead_of(path.rstrip('/'), pages)} Models: {models}."
     return error_response(RefusedError(404, text, "not_found"))
 
 

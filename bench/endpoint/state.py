@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,7 @@ from bench.endpoint.auth import Bearer
 from bench.endpoint.device_thread import DeviceThread, OverdueWork
 from bench.endpoint.limits import STOPPING, Admission, Bounds, BusyError
 from bench.endpoint.prometheus import Metrics
+from bench.errors import nearest
 from bench.record import Device, Environment
 from bench.run import outcome, surroundings
 from bench.wire.messages import PREDICT_PATH, RefusedError, Service
@@ -92,6 +93,18 @@ class Offer:
     def operations_of(self, model: str) -> tuple[str, ...]:
         """Return the operations that are served of a model."""
         return tuple(name for name in models.workload(model).operations if name in self.operations)
+
+    def instead_of(self, path: str, served: Iterable[str]) -> str:
+        """Return a sentence that says which of the served paths to use instead of one that is not among them."""
+        paths = list(served)
+        name, _, rest = path.strip("/").partition("/")
+        own = f"/{models.aliases().get(name)}/{rest}".rstrip("/")
+        if own in paths:
+            return f"{name} is served as {models.aliases()[name]}: send it to {own}."
+        predicting = [page for page in paths if page.endswith(PREDICT_PATH)]
+        if path == PREDICT_PATH and predicting:
+            return f"There are several text encoders. Name one: {', '.join(predicting)}."
+        return nearest(path, paths)
 
 
 def _has_predict(model: str) -> bool:

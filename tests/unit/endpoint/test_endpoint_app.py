@@ -415,3 +415,16 @@ def test_requests_in_hand_are_bounded() -> None:
     with admission.reserve() as place, pytest.raises(BusyError) as refused:
         place.enter(lambda: 3)
     assert refused.value.retry_after_s == 3
+
+
+def test_another_name_and_an_ambiguous_address_are_told_where_they_are_served() -> None:
+    # Given text encoders of which one is known by another name too
+    offer = Offer(("tiny-mistral-small-24b", "tiny-clip-l"), ("encode-text",), "random")
+    # Then an address with that name, and one that stands for a single encoder, are answered with those that are served
+    own, several, neither = (
+        offer.instead_of(path, offer.routes)
+        for path in ("/tiny-flux2-text/encode-text", "/predict", "/tiny-clip/predict")
+    )
+    assert own.endswith("served as tiny-mistral-small-24b: send it to /tiny-mistral-small-24b/encode-text.")
+    assert "Name one: /tiny-mistral-small-24b/predict, /tiny-clip-l/predict." in several
+    assert "Did you mean '/tiny-clip-l/predict'" in neither
