@@ -11,6 +11,7 @@ import typer
 
 from bench.commands.options import RESULTS, AsJson, ClipFrames, Quiet, device_option
 from bench.commands.stderr import interruptible, tell_aliases, warn
+from bench.errors import ConfigError
 
 if TYPE_CHECKING:
     from bench.record import Case
@@ -99,11 +100,18 @@ def profile(
 
 def _case(model: str, operation: str, resolution: str, axes: Mapping[str, tuple[int]], dtype: str, tiling: str) -> Case:
     from bench import config, plan
+    from bench.workloads import models
 
+    key = config.parsed("--model", model, config.parse_model)
+    kind = models.workload(key)
+    if not models.has_sides(key) or kind.part == "pipeline":
+        raise ConfigError(
+            f"--model {key}: a {kind.name} can't be profiled, only VAEs. Use `bench predict` or `bench advise`."
+        )
     sweep = config.sweep_model().model_validate(
         {
             "name": "profile",
-            "models": (config.parsed("--model", model, config.parse_model),),
+            "models": (key,),
             "operations": (config.parsed("--operation", operation, config.parse_operation),),
             "resolutions": (config.parsed("--resolution", resolution, config.parse_resolution),),
             **axes,

@@ -164,3 +164,13 @@ def test_a_measurement_on_a_stand_in_is_refused_below_results_and_marked_in_its_
     assert json.loads(capsys.readouterr().out)["stand_in"] == "a test"
     (trace,) = tmp_path.glob("*.json")
     assert json.loads(trace.read_text())["stand_in"] == "a test"
+
+
+@pytest.mark.parametrize(("model", "kind"), [("clip-l", "text encoder"), ("sdxl-txt2img", "pipeline")])
+def test_what_is_no_vae_is_refused_with_the_commands_that_take_it(
+    model: str, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["profile", "--model", model, "--gpu", "3070"]) == 2
+    errors = capsys.readouterr().err
+    assert f"--model {model}: a {kind} can't be profiled" in errors
+    assert "bench predict" in errors
