@@ -122,6 +122,7 @@ def _image(
             f"{' and '.join(missing)}: say what to compute, as in `bench best --model flux --operation decode "
             "--resolution 1024`."
         )
+    _refuse_others_than_vaes(config.parsed("--model", model, config.parse_model), operation)
     wanted = wanted_of([model], [operation], [resolution], [], quiet=quiet)
     frames, batch, dtype = call
     (image,) = advice.images_of(wanted, batch, dtype, frames)
@@ -131,6 +132,20 @@ def _image(
     if refusal := weights_refusal(image.model, source):
         raise ConfigError(f"--weights {weights}: {refusal}. Give another folder or model.")
     return image.model_copy(update={"weights": source})
+
+
+def _refuse_others_than_vaes(model: str, operation: str) -> None:
+    """Raise ConfigError for a pipeline, whose variants do different parts of the work, and for a text encoder."""
+    from bench.errors import known
+    from bench.workloads import models
+
+    workload = models.workload(model)
+    if workload.part != "VAE":
+        raise ConfigError(
+            f"--model {model}: these are settings of VAEs, and this is a {workload.name}. `bench advise --model "
+            f"{model}` recommends how to run it."
+        )
+    known("operation", operation, workload.operations, "--operation")
 
 
 @dataclass(slots=True)
