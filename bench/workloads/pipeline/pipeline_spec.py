@@ -145,8 +145,11 @@ class PipelineSpec(Spec):
 
     def steps_made(self, steps: int) -> int:
         """The steps that a call makes if it is asked for so many: fewer from an image, one more with PNDM."""
-        kept = steps if self.strength is None else min(int(steps * self.strength), steps)
-        return kept + self.scheduler.extra_steps
+        return self.steps_kept(steps) + self.scheduler.extra_steps
+
+    def steps_kept(self, steps: int) -> int:
+        """The steps asked for that are left: an image goes through the share `strength` of them."""
+        return steps if self.strength is None else min(int(steps * self.strength), steps)
 
     def denoiser_calls(self, steps: int) -> int:
         """Calls of the denoiser in a call of the pipeline with so many steps."""

@@ -75,8 +75,9 @@ class Pipelines(Workload):
             return f"{case.model} can't be built with vae=None: {spec.needs_vae}"
         if case.tile is not None and "decode" in LEFT_OUT.get(case.variant, ()):
             return f"{case.variant} has no VAE, so nothing can be tiled"
-        if spec.steps_made(case.axes["steps"]) < 1:
-            return f"{case.axes['steps']} of its steps at strength {spec.strength:g} are none: ask for more"
+        if spec.steps_kept(case.axes["steps"]) < 1:
+            steps = format_count(case.axes["steps"], "step")
+            return f"{steps} at strength {spec.strength:g} leaves none to make: ask for more"
         return models.workload(spec.vae).check(spec.vae_case(case, "decode"))
 
     def device_refusal(self, case: Case, kind: str) -> str:

@@ -112,6 +112,9 @@ def test_tiles_are_those_of_the_vae() -> None:
 def test_steps_that_come_to_none_are_refused() -> None:
     assert "ask for more" in refusal(a_pipeline_case("tiny-sdxl-img2img", steps=3))
     assert not refusal(a_pipeline_case("tiny-sdxl-img2img", steps=4))
+    # PNDM's extra step does not count: without one that is kept it has no timesteps at all
+    assert "ask for more" in refusal(a_pipeline_case("tiny-sd-v1-img2img", steps=1))
+    assert not refusal(a_pipeline_case("tiny-sd-v1-img2img", steps=2))
 
 
 def test_sides_and_frames_have_the_nearest_valid_ones() -> None:
