@@ -176,7 +176,7 @@ def _but_for_batch(record: Record) -> str:
 
 
 def _title(record: Record) -> str:
-    precision = cells.precision(record.case, record)
+    precision = cells.precision_text(record.case)
     where = cells.device_name(record.device, record.vram_limit_bytes)
     tile = "" if record.case.tile is None else f", tiles {record.case.tile.label}"
     return f"{cells.call(record.case)} {size_of(record.case)}, {precision}{tile}, on {where}"
@@ -198,4 +198,4 @@ def _summary(group: Sequence[Record]) -> str:
     if best is None:
         return "No batch could be measured."
     wanted = data_set(10_000, best.case, images_per_second(best))
-    return f"In batches of {batch_of(best)} {_data_set_text(wanted, best.case)}"
+    return f"In batches of {batch_of(best)}, {_data_set_text(wanted, best.case)}"

@@ -72,6 +72,8 @@ def test_the_page_has_a_curve_for_each_encode_in_several_batches(tmp_path: Path)
     text = (tmp_path / "reports" / "training.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("|") and "--:" not in line]
     assert len(rows) == 1 + 3
+    (heading,) = (line for line in text.splitlines() if line.startswith("## ") and "encode" in line)
+    assert f", {curve[0].case.dtype}, on " in heading
     assert "20" in rows[2]
     assert "OOM" in rows[3]
     assert "96x96" not in text
