@@ -35,6 +35,14 @@ def recommended(pipeline: PipelineMemory, card: str) -> tuple[Way, OnCard] | Non
     return next(sure, next(iter(running), None))
 
 
+def worth_a_try(pipeline: PipelineMemory, card: str) -> Way | None:
+    """The first way that would be recommended if it ran for sure, and runs with low confidence; None if none does."""
+    first = recommended(pipeline, card)
+    running = (way for way in pipeline.ways if way.cards[card].runs)
+    way = next(running, None)
+    return None if first is None or way == first[0] else way
+
+
 def first_remote(pipeline: PipelineMemory, card: str) -> tuple[Way, OnCard] | None:
     """The first remote way that runs on a card with high or medium confidence; None if none does."""
     remote = ((way, way.cards[card]) for way in pipeline.ways if way.variant in REMOTE)

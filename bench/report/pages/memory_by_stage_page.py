@@ -22,7 +22,16 @@ from bench.report.document import (
     table_of,
 )
 from bench.report.pages.cells import OOM, TIGHT
-from bench.report.pages.pipeline_words import HOW, WAYS, component_name, short_card, size_of, verdict_cell, way_name
+from bench.report.pages.pipeline_words import (
+    HOW,
+    WAYS,
+    capitalised,
+    component_name,
+    short_card,
+    size_of,
+    verdict_cell,
+    way_name,
+)
 from bench.vram import assumptions
 from bench.workloads import models
 
@@ -41,8 +50,9 @@ def page(memory: MemoryMap, *, has_plot: bool = True) -> Document:
         "Where does the memory go?",
         (
             Text(
-                "How each pipeline runs on cards of 8 to 80 GB, by prediction: the first way that runs of those below. "
-                "`bench advise --model NAME --gpu NAME` says it for any card and size."
+                "How each pipeline runs on cards of 8 to 80 GB, by prediction: the first way of those below that runs "
+                "with high or medium confidence. A way that may run as well, with low confidence, and would come "
+                "first, is worth a try. `bench advise --model NAME --gpu NAME` says it for any card and size."
             ),
             _recommendations(memory),
             *([Picture(PLOT, _DESCRIPTION)] if has_plot else []),
@@ -76,7 +86,10 @@ def _recommended(pipeline: PipelineMemory, card: CardMemory) -> Cell:
         return Cell(text="does not run", kind="predicted")
     way, on_card = first
     sure = "" if on_card.is_sure else " ??"
-    return Cell(text=f"{way_name(way)}{' (tight)' if on_card.verdict == 'tight' else ''}{sure}", kind="predicted")
+    tight = " (tight)" if on_card.verdict == "tight" else ""
+    try_first = choice.worth_a_try(pipeline, card.name)
+    perhaps = f"; try {way_name(try_first)} ??" if try_first else ""
+    return Cell(text=f"{way_name(way)}{tight}{sure}{perhaps}", kind="predicted")
 
 
 def _weights_table(memory: MemoryMap) -> Table:
@@ -155,7 +168,7 @@ def _stage_cell(way: Way, name: str) -> Cell:
 
 def _legend() -> tuple[tuple[str, str], ...]:
     return (
-        *((name.capitalize(), _MEANINGS[variant].format(how=HOW[variant])) for variant, name in WAYS.items()),
+        *((capitalised(name), _MEANINGS[variant].format(how=HOW[variant])) for variant, name in WAYS.items()),
         ("VAE in tiles", "`pipe.vae.enable_tiling()`: the picture changes where the tiles meet."),
         (
             "Text, encode, denoise, decode",

@@ -15,7 +15,7 @@ from bench.record import AllocatorKind
 from bench.report.document import Block, Bullets, Cell, Column, Document, Section, Table, Text, table_of
 from bench.report.pages.cells import TIGHT
 from bench.report.pages.memory_by_stage_page import components_table, stage_columns
-from bench.report.pages.pipeline_words import how, short_card, size_of, stage_name, verdict_cell, way_name
+from bench.report.pages.pipeline_words import how, short_card, size_of, stage_name, verdict_cell, way_heading, way_name
 from bench.vram import assumptions
 from bench.workloads import models
 
@@ -27,8 +27,8 @@ def terminal(advice: Sequence[Recommendation], label: str, allocator: AllocatorK
         "on top. The largest one decides.",
         f"tight: {TIGHT} ? and ??: medium and low confidence.",
         "Copied: weights that go from host memory to the card for one call, at the least.",
-        "Of the ways that run, the first of this order is advised: nothing else, model offload, tiles, remote stages, "
-        "sequential offload. Nobody measured their times.",
+        "Of the ways that run with high or medium confidence, the first of this order is advised: nothing else, model "
+        "offload, tiles, remote stages, sequential offload. Nobody measured their times.",
         assumptions.stated(os.environ, allocator),
     )
     return Document("", (*(_section(each, label) for each in advice), Bullets(notes, tone="quiet")))
@@ -54,11 +54,11 @@ def _section(advice: Recommendation, label: str) -> Section:
 
 def _why(advice: Recommendation) -> list[str]:
     way, on_card = advice.way, advice.on_card
-    lines = [f"Not {way_name(each.way)}: {_refusal(each)}." for each in advice.passed_over]
+    lines = [_before(each) for each in advice.passed_over]
     if way is None or on_card is None:
         return lines
     peak = "" if on_card.peak_bytes is None else f"takes {format_bytes(on_card.peak_bytes)} and "
-    lines.append(f"{way_name(way).capitalize()} {peak}{_VERBS[on_card.verdict]} ({on_card.reason}).")
+    lines.append(f"{way_heading(way)} {peak}{_VERBS[on_card.verdict]} ({on_card.reason}).")
     lines.append(f"In diffusers: {how(way)}.")
     if way.copied_bytes:
         lines.append(f"Each call copies at least {format_bytes(way.copied_bytes)} of weights to the card.")
@@ -74,14 +74,16 @@ def _why(advice: Recommendation) -> list[str]:
 _VERBS = {"fits": "fits", "tight": "just runs"}
 
 
-def _refusal(each: PassedOver) -> str:
-    stage, on_card = each.stage, each.on_card
+def _before(each: PassedOver) -> str:
+    """What is to be said of a way that would come first if it ran for sure."""
+    way, stage, on_card = way_name(each.way), each.stage, each.on_card
     if on_card.verdict == "unsupported":
-        return on_card.reason
+        return f"Not {way}: {on_card.reason}."
     needed = f"{stage_name(stage.name)} needs at least {format_bytes(stage.needed_bytes)}"
     if not on_card.runs:
-        return f"out of memory, because {needed}"
-    return f"may not run: {needed}, and takes {format_bytes(stage.taken_bytes)} with memory to spare"
+        return f"Not {way}: out of memory, because {needed}."
+    taken = f"takes {format_bytes(stage.taken_bytes)} with memory to spare"
+    return f"Perhaps {way}, with low confidence, so that it is worth a try: {needed}, and {taken}."
 
 
 def _ways(advice: Recommendation) -> Table:

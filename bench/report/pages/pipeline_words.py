@@ -38,6 +38,16 @@ def way_name(way: Way) -> str:
     return f"{WAYS[way.variant]}{', VAE in tiles' if way.is_tiled else ''}"
 
 
+def way_heading(way: Way) -> str:
+    """The same at the beginning of a sentence: `Model offload, VAE in tiles`."""
+    return capitalised(way_name(way))
+
+
+def capitalised(name: str) -> str:
+    """With a capital first, and `VAE` as it is."""
+    return name[:1].upper() + name[1:]
+
+
 def how(way: Way) -> str:
     """How to run a pipeline so in diffusers, as code."""
     tiles = ", and `pipe.vae.enable_tiling()`" if way.is_tiled else ""

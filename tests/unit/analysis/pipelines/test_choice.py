@@ -40,6 +40,8 @@ def test_the_first_way_that_surely_runs_is_recommended() -> None:
         ("model-offload", "decode"),
     ]
     assert advice.remote == pipeline.way("without-vae")
+    # And what may run before it is worth a try
+    assert choice.worth_a_try(pipeline, CARD) == pipeline.way("model-offload")
 
 
 def test_a_way_that_may_run_is_better_than_none() -> None:
@@ -47,6 +49,7 @@ def test_a_way_that_may_run_is_better_than_none() -> None:
     advice = recommendation(pipeline, CARD)
     assert advice.way == pipeline.way("sequential-offload")
     assert advice.remote is None
+    assert choice.worth_a_try(pipeline, CARD) is None
 
 
 def test_nothing_is_recommended_if_nothing_runs() -> None:

@@ -11,6 +11,7 @@ from bench.predictions import pipelines
 from bench.report.document import Document, Section
 from bench.report.pages import memory_by_stage_page as page
 from bench.report.plots import pipeline_memory_plot
+from bench.report.render import markdown
 from bench.workloads import models
 
 
@@ -67,6 +68,12 @@ def test_each_pipeline_has_its_components_and_all_its_ways(document: Document, m
         assert len(ways.rows) == len(pipeline.ways)
         # the largest stage of each way stands out
         assert all(sum(cell.tone == "strong" for cell in row) == 1 for row in ways.rows)
+
+
+def test_the_page_keeps_the_case_of_vaes_and_names_what_is_worth_a_try(document: Document) -> None:
+    shown = markdown.render(document)
+    assert "**Remote VAE and text encoder**" in shown
+    assert "sequential offload; try model offload ??" in shown
 
 
 def test_the_plot_is_drawn_once_there_is_a_pipeline(memory: MemoryMap) -> None:
