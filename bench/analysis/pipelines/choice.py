@@ -35,12 +35,15 @@ def recommended(pipeline: PipelineMemory, card: str) -> tuple[Way, OnCard] | Non
     return next(sure, next(iter(running), None))
 
 
-def worth_a_try(pipeline: PipelineMemory, card: str) -> Way | None:
-    """The first way that would be recommended if it ran for sure, and runs with low confidence; None if none does."""
+def perhaps(pipeline: PipelineMemory, card: str) -> Way | None:
+    """The first way before the recommended one that runs, with low confidence, so that it is worth a try."""
     first = recommended(pipeline, card)
-    running = (way for way in pipeline.ways if way.cards[card].runs)
-    way = next(running, None)
-    return None if first is None or way == first[0] else way
+    for way in pipeline.ways:
+        if first is None or way == first[0]:
+            return None
+        if way.cards[card].runs:
+            return way
+    return None
 
 
 def first_remote(pipeline: PipelineMemory, card: str) -> tuple[Way, OnCard] | None:

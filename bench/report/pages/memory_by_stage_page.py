@@ -25,7 +25,7 @@ from bench.report.pages.cells import OOM, TIGHT
 from bench.report.pages.pipeline_words import (
     HOW,
     WAYS,
-    capitalised,
+    at_start,
     component_name,
     short_card,
     size_of,
@@ -85,11 +85,11 @@ def _recommended(pipeline: PipelineMemory, card: CardMemory) -> Cell:
     if first is None:
         return Cell(text="does not run", kind="predicted")
     way, on_card = first
-    sure = "" if on_card.is_sure else " ??"
-    tight = " (tight)" if on_card.verdict == "tight" else ""
-    try_first = choice.worth_a_try(pipeline, card.name)
-    perhaps = f"; try {way_name(try_first)} ??" if try_first else ""
-    return Cell(text=f"{way_name(way)}{tight}{sure}{perhaps}", kind="predicted")
+    notes = ["tight"] if on_card.verdict == "tight" else []
+    if (better := choice.perhaps(pipeline, card.name)) is not None:
+        notes.append(f"perhaps {way_name(better)}")
+    noted = f" ({', '.join(notes)})" if notes else ""
+    return Cell(text=f"{way_name(way)}{noted}{'' if on_card.is_sure else ' ??'}", kind="predicted")
 
 
 def _weights_table(memory: MemoryMap) -> Table:
@@ -168,7 +168,7 @@ def _stage_cell(way: Way, name: str) -> Cell:
 
 def _legend() -> tuple[tuple[str, str], ...]:
     return (
-        *((capitalised(name), _MEANINGS[variant].format(how=HOW[variant])) for variant, name in WAYS.items()),
+        *((at_start(name), _MEANINGS[variant].format(how=HOW[variant])) for variant, name in WAYS.items()),
         ("VAE in tiles", "`pipe.vae.enable_tiling()`: the picture changes where the tiles meet."),
         (
             "Text, encode, denoise, decode",
@@ -177,6 +177,7 @@ def _legend() -> tuple[tuple[str, str], ...]:
         ),
         ("Copied a call", "weights that go from host memory to the card for one call, at the least."),
         ("tight", TIGHT),
+        ("perhaps", "this way comes first and runs by prediction, but with low confidence (??): try it."),
         ("? and ??", "medium and low confidence."),
         (OOM, "out of memory."),
     )

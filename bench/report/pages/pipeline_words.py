@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench.analysis.pipelines.memory_map import OnCard, PipelineMemory, Way
-from bench.core.units import format_bytes
 from bench.report.document import Cell
 from bench.report.pages.cells import OOM, SURE
 from bench.workloads import models
@@ -38,14 +37,9 @@ def way_name(way: Way) -> str:
     return f"{WAYS[way.variant]}{', VAE in tiles' if way.is_tiled else ''}"
 
 
-def way_heading(way: Way) -> str:
-    """The same at the beginning of a sentence: `Model offload, VAE in tiles`."""
-    return capitalised(way_name(way))
-
-
-def capitalised(name: str) -> str:
-    """With a capital first, and `VAE` as it is."""
-    return name[:1].upper() + name[1:]
+def at_start(name: str) -> str:
+    """A name at the start of a sentence: `Remote VAE`, whose capitals stay."""
+    return f"{name[:1].upper()}{name[1:]}"
 
 
 def how(way: Way) -> str:
@@ -79,12 +73,6 @@ def verdict_cell(on_card: OnCard | None) -> Cell:
         return Cell()
     word = _VERDICTS.get(on_card.verdict, on_card.verdict)
     return Cell(text=f"{word}{SURE[on_card.confidence]}", kind="predicted")
-
-
-def peak_text(on_card: OnCard) -> str:
-    """`tight, 7.10 GiB`."""
-    peak = "" if on_card.peak_bytes is None else f", {format_bytes(on_card.peak_bytes)}"
-    return f"{_VERDICTS.get(on_card.verdict, on_card.verdict)}{peak}"
 
 
 def short_card(name: str) -> str:
