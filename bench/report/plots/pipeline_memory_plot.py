@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.analysis.pipelines.memory_map import CardMemory, MemoryMap, PipelineMemory
 from bench.core.units import GIB
@@ -77,9 +77,32 @@ def _bar(axes: Axes, row: int, parts: Sequence[_Part], most: float) -> None:
             label = part.name.replace("text encoders", "text\nencoders")
             ink = "white" if part.name == "denoiser" else "black"
             middle = left + part.gib / 2
-            axes.text(middle, row, f"{label}\n{part.gib:.1f}", ha="center", va="center", fontsize=7, color=ink)
+            axes.text(
+                middle,
+                row,
+                f"{label}\n{part.gib:.1f}",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color=ink,
+                bbox=_box(part.colour),
+            )
         left += part.gib
-    axes.text(left, row, f" {left:.1f}", ha="left", va="center", fontsize=8, fontweight="bold")
+    axes.text(
+        left + 0.006 * most,
+        row,
+        f"{left:.1f}",
+        ha="left",
+        va="center",
+        fontsize=8,
+        fontweight="bold",
+        bbox=_box("white"),
+    )
+
+
+def _box(colour: str) -> dict[str, Any]:
+    """A background that keeps the lines of cards off a label."""
+    return {"facecolor": colour, "edgecolor": "none", "pad": 1}
 
 
 def _cards(axes: Axes, cards: Sequence[CardMemory], most: float) -> None:
