@@ -96,8 +96,8 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
         add_completion=not named,
         pretty_exceptions_enable=False,
         no_args_is_help=True,
-        help="Measure time and peak VRAM of diffusion VAEs, predict them for other cards, and compare remote "
-        "endpoints.",
+        help="Measure time and peak VRAM of diffusion VAEs, text encoders and pipelines, predict them for other cards, "
+        "and compare remote endpoints.",
     )
     app.callback(invoke_without_command=True)(_version)
     for name in named or COMMANDS:

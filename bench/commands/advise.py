@@ -88,7 +88,7 @@ def advise(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Recommend how to run an image or a pipeline on a card: untiled, tiled, offloaded, or remotely.
+    """Recommend how to run a VAE, a text encoder or a pipeline on a card: as it is, tiled, offloaded, or remotely.
 
     With --gpu or --vram-limit it prints the advice with its reasons, and
     writes the page only to --out. Without them it writes advice.md for all

@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from bench.run.scheduler import Observer
 
 Model = Annotated[
-    str | None, typer.Option("--model", help="A model, as `bench models` lists it.", autocompletion=completion.models)
+    str | None,
+    typer.Option("--model", help="A VAE, as `bench models` lists it. Required.", autocompletion=completion.models),
 ]
 Operation = Annotated[str, typer.Option("--operation", help="encode or decode.", autocompletion=completion.operations)]
-Resolution = Annotated[str | None, typer.Option("--resolution", help="512 or 512x768 (width x height), in pixels.")]
+Resolution = Annotated[
+    str | None, typer.Option("--resolution", help="512 or 512x768 (width x height), in pixels. Required.")
+]
 Batch = Annotated[int, typer.Option("--batch", min=1, max=1024, help="Images in one call.")]
 Dtype = Annotated[
     str | None,
@@ -62,7 +65,7 @@ def best(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find the fastest setting that fits: precision, tile, channels-last, torch.compile; with code to paste.
+    """Find the fastest setting of a VAE that fits: precision, tile, channels-last, torch.compile; with code to paste.
 
     Predictions rule out what does not fit. Of the rest at most a third is
     measured: a first look, what promises to be quick, then the quickest again

@@ -23,7 +23,7 @@ def hybrid(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare running the VAE here with an endpoint, by time and memory, over several networks.
+    """Compare running a VAE, a text encoder or a pipeline here with an endpoint, by time and memory.
 
     Writes the page for all results to reports/. With --gpu, --model,
     --operation, --resolution, --network, --server, --transport or --json it

@@ -27,6 +27,8 @@ _ABOUT = {
     "index.html": "the answer for any card, model and size, with all figures and plots; open it in a browser",
     "vae_encode": "what was measured and published, in the docs' form",
     "vae_decode": "the same for decoding",
+    "text_encoder_encode-text": "text encoders: what was measured and published",
+    "pipeline_generate": "whole pipelines, stage by stage",
     "hybrid": "local or remote: which is quicker, and from which network on",
     "cost": "what an image costs on cards and endpoints",
     "remote": "endpoints: latency and load",
