@@ -122,12 +122,12 @@ def _predicted(
 def _predicted_here(
     case: Case, ready: Ready, limit: int | None, allocator: AllocatorName | None, most: int
 ) -> PredictedBatches:
-    from bench.predictions import latent_caching
+    from bench.predictions import latent_caching, target_cards
 
     if ready.device.kind == "cpu":
         return latent_caching.on_cpu(case, ready.device, limit, most)
-    card = latent_caching.card_here(ready.device, limit, allocator_kind(allocator), RESULTS)
-    return latent_caching.on_card(case, card, most)
+    card = target_cards.of_device(ready.device, ready.environment, limit, RESULTS)
+    return latent_caching.on_card(case, card.with_allocator(allocator_kind(allocator)), most)
 
 
 def _measured(

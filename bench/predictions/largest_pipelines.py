@@ -81,7 +81,7 @@ def _sized(case: Case, edge: int) -> Case:
 
 def refuse_mixed(keys: Sequence[str]) -> bool:
     """Whether these models are pipelines. Raises ConfigError if only some are."""
-    staged = [key for key in keys if pipelines.is_staged(key)]
+    staged = [key for key in keys if models.is_pipeline(key)]
     if staged and len(staged) < len(keys):
         other = next(key for key in keys if key not in staged)
         raise ConfigError(f"--model: {staged[0]} is a pipeline and {other} is not. Ask for each kind by itself.")

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import psutil
 
-from bench.analysis.advise.card import Place
 from bench.analysis.training.caching import PredictedBatches, batch_of, batches_to, step_down, with_batch
-from bench.config import DTYPES, Resolution, load_gpus, parse_model, parse_tiling, parse_weights, parsed
+from bench.config import DTYPES, Resolution, parse_model, parse_tiling, parse_weights, parsed
 from bench.core.boundary import find, interpolated
 from bench.core.units import ITEM_BYTES, format_bytes
 from bench.device.cpu import host
 from bench.errors import ConfigError, known
 from bench.plan import Plan
 from bench.predictions import largest_images
-from bench.predictions.target_cards import TargetCard, choose_cards
-from bench.record import AllocatorKind, Case, Device, MeasureSettings, OutOfMemory, Record
+from bench.predictions.target_cards import TargetCard
+from bench.record import Case, Device, MeasureSettings, OutOfMemory, Record
 from bench.traces.tracing import trace_of
 from bench.vram import grades, timeline
 from bench.vram.onednn import OneDnn
@@ -85,20 +82,6 @@ def confirm(
 
 def _plan(cases: tuple[Case, ...]) -> Plan:
     return Plan("latents", cases, _MEASURE, _TIMEOUT_S)
-
-
-def card_here(device: Device, limit_bytes: int | None, allocator: AllocatorKind, results: Path) -> TargetCard:
-    """The CUDA device of this machine as a card to predict for, with workspaces that `bench calibrate` measured."""
-    file = load_gpus()
-    entry = file.of_device(device.name, device.total_bytes)
-    if entry is None:
-        total_bytes = device.total_bytes or 0
-        card = TargetCard(Place(None, None, total_bytes, limit_bytes, file.context.byte_range))
-    else:
-        (card,), _ = choose_cards([entry[0]], None, results)
-        total_bytes = device.total_bytes or card.place.total_bytes
-    place = replace(card.place, total_bytes=total_bytes, limit_bytes=limit_bytes, allocator=allocator)
-    return replace(card, place=place)
 
 
 def on_card(case: Case, card: TargetCard, most: int) -> PredictedBatches:

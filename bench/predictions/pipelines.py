@@ -22,7 +22,7 @@ from bench.errors import BenchError, ConfigError, known
 from bench.predictions import predicted_stages
 from bench.predictions.predicted_stages import StagedCall
 from bench.predictions.target_cards import TargetCard, choose_cards
-from bench.record import Axes, Case
+from bench.record import Case
 from bench.traces.tracing import kernels_of, trace_of
 from bench.workloads import models
 from bench.workloads.labels import FRAMES, label_of
@@ -39,19 +39,13 @@ CARDS = (
 
 def real_keys() -> tuple[str, ...]:
     """The real pipelines of the zoo."""
-    return tuple(key for key, spec in models.zoo().items() if spec.hub_id is not None and is_staged(key))
-
-
-def is_staged(key: str) -> bool:
-    """Whether a model is a pipeline: several models are loaded for its calls."""
-    return bool(models.workload(key).components(usual_case(key)))
+    return tuple(key for key, spec in models.zoo().items() if spec.hub_id is not None and models.is_pipeline(key))
 
 
 def usual_case(key: str) -> Case:
     """The case that a pipeline makes if it is not told otherwise."""
-    axes = {name: axis.assumed for name, axis in models.axes(key).items()}
-    known = Axes({name: value for name, value in axes.items() if value is not None})
-    return Case(model=key, operation=models.workload(key).operations[0], axes=known, dtype=models.get(key).dtype)
+    operation, *_ = models.workload(key).operations
+    return Case(model=key, operation=operation, axes=models.usual(key), dtype=models.get(key).dtype)
 
 
 def cases_of(

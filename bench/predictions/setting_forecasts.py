@@ -15,11 +15,10 @@ from bench.analysis.best import settings
 from bench.analysis.best.search import Search
 from bench.analysis.best.settings import Forecast, Setting
 from bench.analysis.speed import shipped
-from bench.config import load_gpus
 from bench.core.units import format_bytes
 from bench.errors import BenchError
-from bench.predictions import time_model
-from bench.predictions.target_cards import TargetCard, choose_cards
+from bench.predictions import target_cards, time_model
+from bench.predictions.target_cards import TargetCard
 from bench.record import Case, Device, Environment
 from bench.workloads import models
 
@@ -71,7 +70,7 @@ def of(
     If the precision is `fixed`, there is no other. `results` is the folder where `bench calibrate` may have written
     workspaces. Raises ConfigError if a size is none of the model's.
     """
-    card = _card_of(device, environment, limit_bytes, results)
+    card = target_cards.of_device(device, environment, limit_bytes, results)
     own = models.get(image.model).dtype
     reasons = {name: _why_not(name, device, card.place) for name in (own, *_DTYPES)}
     left_out = {name: reason for name, reason in reasons.items() if reason and (name != own or device.kind == "cuda")}
@@ -103,23 +102,6 @@ def _why_not(dtype: str, device: Device, place: Place) -> str:
     if device.kind == "cpu":
         return _SLOW_ON_A_CPU if dtype == "float16" else ""
     return precision.why_unusable(dtype, place)
-
-
-def _card_of(device: Device, environment: Environment | None, limit_bytes: int | None, results: Path) -> TargetCard:
-    """The device as a card to predict for: as gpus.yaml has it, or by its memory alone."""
-    gpus = load_gpus()
-    named = gpus.of_device(device.name, device.total_bytes) if device.kind == "cuda" else None
-    if named is not None:
-        (card,), _ = choose_cards([named[0]], None, results)
-        return replace(card, place=replace(card.place, limit_bytes=limit_bytes))
-    gpu = environment.gpu if environment else None
-    capability = gpu.compute_capability if gpu else None
-    total_bytes = device.total_bytes or 0
-    place = Place(None, None, total_bytes, limit_bytes, gpus.context.byte_range, compute_capability=capability)
-    kernels = None
-    if capability is not None and place.capability is not None:
-        kernels = (gpus.architecture_of(capability), capability)
-    return TargetCard(place, kernels=kernels)
 
 
 def _eager(case: Case) -> Case:

@@ -14,7 +14,7 @@ from bench.core.units import ITEM_BYTES, format_bytes
 from bench.errors import ConfigError, known
 from bench.predictions import calibrated_devices
 from bench.predictions.calibrated_devices import CalibratedDevice
-from bench.record import AllocatorKind, Case, Record
+from bench.record import AllocatorKind, Case, Device, Environment, Record
 from bench.vram import cudnn
 from bench.vram.calibration import Calibration
 from bench.vram.cudnn import CuDnn
@@ -121,6 +121,23 @@ def choose_cards(
     return tuple(cards), warnings
 
 
+def of_device(device: Device, environment: Environment | None, limit_bytes: int | None, results: Path) -> TargetCard:
+    """The device of this machine as a card to predict for, with the memory that it reports.
+
+    What else is known of it is that of gpus.yaml and of what `bench calibrate` wrote to `results`, or else its compute
+    capability alone.
+    """
+    file = load_gpus()
+    entry = file.of_device(device.name, device.total_bytes) if device.kind == "cuda" else None
+    if entry is None:
+        card = _unlisted(device.name, device.total_bytes or 0, environment, file)
+    else:
+        calibrated, _ = calibrated_devices.read(results)
+        card = _card_in_file(entry[0], file, calibrated, torch_runs=True)
+    total_bytes = device.total_bytes or card.place.total_bytes
+    return replace(card, place=replace(card.place, total_bytes=total_bytes, limit_bytes=limit_bytes))
+
+
 def place_of(name: str, file: Gpus) -> Place:
     """The whole of a card in gpus.yaml."""
     gpu = file.cards[name]
@@ -162,11 +179,16 @@ def _cards_in(records: Sequence[Record], file: Gpus) -> dict[str, TargetCard]:
             continue
         if device.name in cards and cards[device.name].place.total_bytes <= total_bytes:
             continue
-        gpu = record.environment.gpu if record.environment else None
-        capability = gpu.compute_capability if gpu else None
-        place = Place(device.name, None, total_bytes, None, file.context.byte_range, compute_capability=capability)
-        kernels = None
-        if capability is not None and place.capability is not None:
-            kernels = (file.architecture_of(capability), capability)
-        cards[device.name] = TargetCard(place, kernels=kernels)
+        cards[device.name] = _unlisted(device.name, total_bytes, record.environment, file)
     return cards
+
+
+def _unlisted(name: str, total_bytes: int, environment: Environment | None, file: Gpus) -> TargetCard:
+    """A card that gpus.yaml does not have, by its memory and, if that is known, its compute capability."""
+    gpu = environment.gpu if environment else None
+    capability = gpu.compute_capability if gpu else None
+    place = Place(name, None, total_bytes, None, file.context.byte_range, compute_capability=capability)
+    kernels = None
+    if capability is not None and place.capability is not None:
+        kernels = (file.architecture_of(capability), capability)
+    return TargetCard(place, kernels=kernels)

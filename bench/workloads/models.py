@@ -150,6 +150,14 @@ def usual(name: str, **values: int) -> Axes:
     return Axes({axis: value for axis, value in chosen.items() if value is not None})
 
 
+def is_pipeline(key: str) -> bool:
+    """Whether a model consists of several models, of which an endpoint could run some. False for an unknown one."""
+    if key not in zoo():
+        return False
+    case = Case(model=key, operation=workload(key).operations[0], axes=usual(key), dtype=get(key).dtype)
+    return bool(workload(key).components(case))
+
+
 def has_sides(name: str) -> bool:
     """Whether the cases of a model are of a width and a height."""
     return set(SIDES) <= axes(name).keys()

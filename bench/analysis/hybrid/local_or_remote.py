@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from bench.analysis.hybrid import gaps, pipeline_ways, rows
-from bench.analysis.hybrid.pipeline_ways import PipelineRow, is_pipeline
+from bench.analysis.hybrid.pipeline_ways import PipelineRow
 from bench.analysis.hybrid.remote_image import RemoteImage, remote_image
 from bench.analysis.hybrid.rows import Row
 from bench.analysis.hybrid.scenario import EVERYTHING, Request, Wanted
@@ -73,14 +73,14 @@ def compare(records: Sequence[Record], request: Request, wanted: Wanted = EVERYT
     remote_images = {
         key: remote_image(group, request, card)
         for key, group in images.items()
-        if wanted.has(group[0].case) and not is_pipeline(group[0].case.model)
+        if wanted.has(group[0].case) and not models.is_pipeline(group[0].case.model)
     }
     chosen = [record for record in local if alike(record.case) in remote_images and record.device.name in devices]
     whole = [
         record
         for record in local
         if record.kind == "measured"
-        and is_pipeline(record.case.model)
+        and models.is_pipeline(record.case.model)
         and wanted.has(record.case)
         and record.device.name in devices
     ]

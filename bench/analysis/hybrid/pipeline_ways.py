@@ -97,11 +97,6 @@ class PipelineRow:
     fastest: PipelineWay | None
 
 
-def is_pipeline(key: str) -> bool:
-    """Whether a model's calls have stages that are other models of the zoo, which an endpoint could run."""
-    return key in models.zoo() and models.workload(key).part == "pipeline"
-
-
 def row(group: Sequence[Record], label: str, images: Images, request: Request, card: str | None) -> PipelineRow:
     """The row of records of one pipeline on one device that differ only in variant and tiling.
 

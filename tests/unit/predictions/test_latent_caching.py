@@ -53,16 +53,6 @@ def test_a_card_that_holds_no_image_has_no_cases() -> None:
     assert batches.peaks[1] > batches.capacity_bytes
 
 
-def test_a_device_of_this_machine_is_taken_with_its_own_memory_and_limit() -> None:
-    device = a_device(name="NVIDIA GeForce RTX 4090", total_bytes=23 * 2**30)
-    card = latent_caching.card_here(device, 8 * 2**30, "expandable", Path("no-results"))
-    assert card.kernels == ("ada", "8.9")
-    assert (card.place.total_bytes, card.place.limit_bytes) == (23 * 2**30, 8 * 2**30)
-    assert card.place.allocator == "expandable"
-    unknown = latent_caching.card_here(a_device(), None, "native", Path("no-results"))
-    assert (unknown.place.card, unknown.place.total_bytes) == (None, 24 * 2**30)
-
-
 def test_a_cpu_takes_what_fits_its_limit() -> None:
     case = encode("tiny", 64, "float32")
     device = a_device(kind="cpu", name="CPU")

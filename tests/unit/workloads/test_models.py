@@ -173,3 +173,10 @@ def test_a_workload_is_predicted_if_it_says_what_its_calls_allocate() -> None:
 
     assert models.workload("tiny").is_predicted
     assert not Untraced().is_predicted
+
+
+def test_only_models_that_consist_of_models_are_pipelines() -> None:
+    assert models.is_pipeline("sdxl-txt2img")
+    assert not models.is_pipeline("sdxl")
+    assert not models.is_pipeline("clip-l")
+    assert not models.is_pipeline("unknown")

@@ -9,7 +9,7 @@ from factories import GIB, a_case, a_device, a_record, measured
 from pipelines import a_pipeline_case
 
 from bench.analysis.hybrid import local_or_remote
-from bench.analysis.hybrid.pipeline_ways import PipelineRow, PipelineWay, is_pipeline
+from bench.analysis.hybrid.pipeline_ways import PipelineRow, PipelineWay
 from bench.analysis.hybrid.scenario import Request, Wanted
 from bench.config import load_networks
 from bench.core.network import Path
@@ -120,10 +120,3 @@ def test_pipelines_are_not_among_the_rows_of_single_models_and_can_be_chosen() -
     assert [row.case.model for row in comparison.rows] == ["sd-v1"]
     assert rows(a_pipeline_record(), wanted=Wanted(models=("flux",))) == ()
     assert len(rows(a_pipeline_record(), wanted=Wanted(models=(KEY,)))) == 1
-
-
-def test_only_pipelines_are_pipelines() -> None:
-    assert is_pipeline(KEY)
-    assert not is_pipeline("sd-v1")
-    assert not is_pipeline("clip-l")
-    assert not is_pipeline("unknown")
