@@ -133,23 +133,21 @@ def _terms(records: Sequence[Record], *, in_docs: bool) -> list[tuple[str, str]]
             ("Tile", "the edge of a tile, and the overlap of neighbouring tiles"),
             ("Tiles", "how many tiles one call computed; 1 means that one tile covers the image"),
         ]
-    if any(record.kind == "published" for record in records):
-        terms.append(("Published", _published(records, in_docs=in_docs)))
+    if published := [record for record in records if record.kind == "published"]:
+        terms.append(("Published", _OF_DOCS if any(map(_is_of_docs, published)) else _OF_OTHERS))
     return [*terms, *stages_table.legend(records), *driver_peak.legend(records)]
 
 
-def _published(records: Sequence[Record], *, in_docs: bool) -> str:
-    """Who printed the published figures, and what is assumed of them."""
-    if in_docs:
-        return (
-            "the docs print these figures; this program did not measure them. The docs do not state precision, batch "
-            "and tile: these are assumed from the model zoo"
-        )
-    assumed = dict.fromkeys(name for record in records for name in record.assumed)
-    return (
-        "the sources below Devices print these figures; this program did not measure them. They do not state "
-        f"{', '.join(assumed)}: assumed from the model zoo"
-    )
+_OF_DOCS = (
+    "the docs print these figures; this program did not measure them. The docs do not state precision, batch and tile: "
+    "these are assumed from the model zoo"
+)
+_OF_OTHERS = "printed by the source that is named under Devices; this program did not measure these figures"
+
+
+def _is_of_docs(record: Record) -> bool:
+    """Whether the diffusers docs have tables of the record's kind of model."""
+    return record.case.model not in models.zoo() or models.workload(record.case.model).in_docs
 
 
 def _results(records: Sequence[Record]) -> Table:
