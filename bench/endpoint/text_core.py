@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import torch
 
 from bench.device.base import Held
-from bench.endpoint import tensors
+from bench.endpoint import counted_flops, tensors
 from bench.endpoint.out_of_memory import guarded
 from bench.record import Axes, Case
 from bench.wire.messages import TRUNCATED_HEADER, WEIGHTS_HEADER, Answer
-from bench.workloads import models
 from bench.workloads.text_encoder.encoder_spec import EncoderSpec
 from bench.workloads.text_encoder.encoder_workload import ENCODE_TEXT
 from bench.workloads.text_encoder.module import EncoderOnDevice
@@ -53,17 +50,6 @@ class Embeddings:
     tensor: torch.Tensor
     truncated: tuple[int, ...]
     saved: bool
-
-
-#: A count makes the whole model on meta tensors, which is slow enough to be done by one thread at a time.
-_COUNTING = threading.Lock()
-
-
-@lru_cache(maxsize=4096)
-def _counted(case: Case) -> int | None:
-    workload = models.workload(case.model)
-    with _COUNTING:
-        return workload.flops(case, case.operation, workload.passes(case))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +95,7 @@ class TextCore:
         case = Case(
             model=self.spec.key, operation=ENCODE_TEXT, axes=Axes({"tokens": tokens, "batch": batch}), dtype=self.dtype
         )
-        return _counted(case) or 2 * batch * (tokens + self.spec.template_tokens) * self.spec.used_parameters
+        return counted_flops.of(case) or 2 * batch * (tokens + self.spec.template_tokens) * self.spec.used_parameters
 
     def encode(self, job: TextJob) -> Embeddings:
         """Compute the embeddings. Raises RefusedError (507) if out of memory."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import math
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal, TypeVar
 
 import torch
 
 from bench.device.base import Held
-from bench.endpoint import images, tensors, videos
+from bench.endpoint import counted_flops, images, tensors, videos
 from bench.endpoint.out_of_memory import guarded
 from bench.endpoint.request_format import Form
 from bench.record import Case
@@ -33,8 +31,6 @@ PIXELS_AT_ONCE = 2048 * 2048
 _REHEARSED_PX = (64, 128, 256, 512)
 #: Frames per second of a video file if the zoo does not say how many the model's videos have.
 _USUAL_FPS = 24.0
-#: Calls are counted on a module that all threads share.
-_COUNTING = threading.Lock()
 T = TypeVar("T")
 
 
@@ -55,14 +51,6 @@ class ImageSize:
     frames: int
     height: int
     width: int
-
-
-@lru_cache(maxsize=4096)
-def _counted(case: Case) -> int | None:
-    """Return the floating-point operations of a case; None if they can't be counted."""
-    workload = models.workload(case.model)
-    with _COUNTING:
-        return workload.flops(case, case.operation, workload.passes(case))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +79,7 @@ class VaeCore:
         """
         factor = self.spec.geometry.factor
         height, width = (max(factor, side // factor * factor) for side in (size.height, size.width))
-        counted = _counted(self._served(operation, ImageSize(size.frames, height, width)))
+        counted = counted_flops.of(self._served(operation, ImageSize(size.frames, height, width)))
         return batch * (counted or size.frames * height * width)
 
     def _served(self, operation: Operation, size: ImageSize) -> Case:
