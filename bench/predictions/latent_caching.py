@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import cache
-
-import psutil
 
 from bench.analysis.training.caching import PredictedBatches, batch_of, batches_to, step_down, with_batch
 from bench.config import DTYPES, Resolution, parse_model, parse_tiling, parse_weights, parsed
@@ -107,7 +104,7 @@ def on_cpu(case: Case, device: Device, limit_bytes: int | None, most: int) -> Pr
     What is free varies, so the largest is then a power of 2: the same command has to make the same plan to continue it.
     Peaks are of float32 kernels, and of a batch the layouts are CUDA's, so they are rough.
     """
-    capacity_bytes = int(_free_bytes() * _SHARE_OF_FREE) if limit_bytes is None else limit_bytes
+    capacity_bytes = int(host.free_bytes() * _SHARE_OF_FREE) if limit_bytes is None else limit_bytes
 
     @cache
     def peak(batch: int) -> int:
@@ -124,7 +121,3 @@ def on_cpu(case: Case, device: Device, limit_bytes: int | None, most: int) -> Pr
     free = "" if limit_bytes is not None else " of free memory"
     place = f"{device.name}, {format_bytes(capacity_bytes)}{free}"
     return PredictedBatches(case, place, peaks, largest, capacity_bytes, boundary.is_most, is_rough=True)
-
-
-def _free_bytes() -> int:
-    return min(int(psutil.virtual_memory().available), host.memory_limit_bytes() or sys.maxsize)

@@ -5,13 +5,10 @@ Loads torch only for a device of this machine, and for a model whose trace does 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import psutil
 
 from bench import packages
 from bench.config import DTYPES, load_gpus
@@ -181,7 +178,7 @@ def _record(case: Case, device: torch.device, input_elements: int, need_bytes: i
 
     need = f"the call needs {format_bytes(need_bytes)} by prediction"
     remedy = "Take tiles (--tiling on), a smaller --resolution or --batch, or leave --measured out."
-    if device.type == "cpu" and need_bytes > (free := _free_bytes()) * _SHARE_OF_FREE:
+    if device.type == "cpu" and need_bytes > (free := host.free_bytes()) * _SHARE_OF_FREE:
         raise BenchError(f"Not measured: {need}, and {format_bytes(free)} of this host's memory are free. {remedy}")
     try:
         return recorded.record(case, device, input_elements)
@@ -189,7 +186,3 @@ def _record(case: Case, device: torch.device, input_elements: int, need_bytes: i
         if outcome.memory_in(outcome.brief(error)) is None:
             raise
         raise BenchError(f"Out of memory on {device}: {need}. {remedy}") from None
-
-
-def _free_bytes() -> int:
-    return min(int(psutil.virtual_memory().available), host.memory_limit_bytes() or sys.maxsize)

@@ -41,11 +41,6 @@ class StagePeak:
     taken_bytes: int
     range_bytes: tuple[int, int]
 
-    @property
-    def beside_weights_bytes(self) -> int:
-        """Activations, inputs and workspaces: what is taken besides the weights."""
-        return max(0, self.taken_bytes - self.weights_bytes)
-
 
 @dataclass(frozen=True, slots=True)
 class OnCard:

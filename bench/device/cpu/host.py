@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import platform
+import sys
 from pathlib import Path
+
+import psutil
 
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -27,6 +30,11 @@ def memory_limit_bytes() -> int | None:
     ]
     limits = [limit for limit in limits if limit < 2**60]  # version 1 reports a huge number if there is no limit
     return min(limits, default=None)
+
+
+def free_bytes() -> int:
+    """The memory that this process can still take: what is available on the host, at most its container's limit."""
+    return min(int(psutil.virtual_memory().available), memory_limit_bytes() or sys.maxsize)
 
 
 def oom_kills() -> int:

@@ -147,9 +147,17 @@ def _table(answer: Answer) -> Table:
         ),
         (Column("Calls", "count"), lambda trial: len(trial.samples_s) or None),
         (Column("Peak", "bytes"), lambda trial: trial.peak_bytes),
-        (Column("Compiling", "seconds"), lambda trial: trial.compile_s),
-        (Column("Why not", may_wrap=True), lambda trial: trial.reason or None),
+        *([(Column("Compiling", "seconds"), _compile_s)] if any(map(_compile_s, answer.trials)) else []),
+        *([(Column("Why not", may_wrap=True), _why_not)] if any(map(_why_not, answer.trials)) else []),
     )
+
+
+def _compile_s(trial: Trial) -> float | None:
+    return trial.compile_s
+
+
+def _why_not(trial: Trial) -> str | None:
+    return trial.reason or None
 
 
 def dry_run(search: Search, first: Round | None, *, has_times: bool) -> Document:

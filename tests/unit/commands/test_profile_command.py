@@ -86,7 +86,7 @@ def test_a_call_that_the_host_can_t_hold_is_refused_before_it_is_tried(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a host with 1 MiB left
-    monkeypatch.setattr(profiled_call, "_free_bytes", lambda: 2**20)
+    monkeypatch.setattr(profiled_call.host, "free_bytes", lambda: 2**20)
     # When the call is to be measured there
     assert main([*TINY, "--measured", "--device", "cpu", "--out", str(tmp_path)]) == 2
     # Then the need is told, and what to do

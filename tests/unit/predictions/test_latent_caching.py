@@ -66,7 +66,7 @@ def test_a_cpu_takes_what_fits_its_limit() -> None:
 def test_what_is_free_on_a_host_varies_but_the_plan_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     batches = []
     for free_bytes in (70 * MIB, 75 * MIB):
-        monkeypatch.setattr(latent_caching, "_free_bytes", lambda free_bytes=free_bytes: free_bytes)
+        monkeypatch.setattr(latent_caching.host, "free_bytes", lambda free_bytes=free_bytes: free_bytes)
         batches.append(latent_caching.on_cpu(encode("tiny", 64, "float32"), a_device(kind="cpu"), None, 256))
     assert batches[0].cases == batches[1].cases
     assert batches[0].largest == 16

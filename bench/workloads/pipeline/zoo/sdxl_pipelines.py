@@ -25,18 +25,6 @@ _BLOCKS = {
     "use_linear_projection": True,
     "addition_embed_type": "text_time",
 }
-
-
-def _embeddings(width: int, pooled: int) -> dict[str, tuple[int, ...]]:
-    """What the two encoders make of the prompt and of the negative prompt, side by side, and the second's whole."""
-    return {
-        "prompt_embeds": (77, width),
-        "negative_prompt_embeds": (77, width),
-        "pooled_prompt_embeds": (pooled,),
-        "negative_pooled_prompt_embeds": (pooled,),
-    }
-
-
 _FULL: dict[str, Any] = {
     "text_encoders": (
         TextEncoder("text_encoder", "clip-l", tokens=77),

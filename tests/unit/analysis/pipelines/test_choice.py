@@ -80,7 +80,6 @@ def test_the_order_has_each_way_once_and_the_whole_card_first() -> None:
     assert {variant for variant, _ in choice.ORDER} >= set(choice.REMOTE)
 
 
-def test_what_a_stage_takes_beside_weights_and_the_largest_stage() -> None:
+def test_the_largest_stage_is_that_of_the_highest_peak() -> None:
     way = a_way("default", "fits")
     assert way.largest.name == "decode"
-    assert way.largest.beside_weights_bytes == 4 * GIB
