@@ -58,14 +58,18 @@ def require(user: str, extra: Extra = MEASURE, *, in_child: bool = False) -> Non
         )
 
 
+#: bitsandbytes, which diffusers imports where it is installed, warns that a package is missing which would download
+#: quicker kernels from the hub.
+_ADVERTISES = "bitsandbytes.backends.cpu.ops"
+
+
 def load(user: str, extra: Extra = MEASURE) -> None:
     """Import packages. Raises PackageError if one is missing, or if it is installed but can't be imported."""
     require(user, extra)
     modules = {_PARTS.get(name, name): name for name in extra.modules}
     if modules.keys() <= sys.modules.keys():
         return
-    for name in _QUIETENED:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger(_ADVERTISES).setLevel(logging.ERROR)
     with uncollected():  # else visiting torch's hundreds of thousands of objects takes about a second
         for module, name in modules.items():
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -134,6 +135,18 @@ def test_an_import_leaves_garbage_collection_as_it_was(is_collecting: bool, site
         assert gc.isenabled() is is_collecting
     finally:
         (gc.enable if was_enabled else gc.disable)()
+
+
+def test_an_import_does_not_recommend_other_packages(site: Path, caplog: pytest.LogCaptureFixture) -> None:
+    # Given a package that warns as bitsandbytes does, and as any other does
+    logger = "bitsandbytes.backends.cpu.ops"
+    logging.getLogger(logger).setLevel(logging.NOTSET)
+    warns = "import logging\nfor name in ({!r}, 'xtra'):\n    logging.getLogger(name).warning('from %s', name)\n"
+    (site / "xtra_warns.py").write_text(warns.format(logger))
+    # When it is imported
+    packages.load("A test", Extra("some", ("xtra_warns",)))
+    # Then only the other warning is there
+    assert caplog.messages == ["from xtra"]
 
 
 def test_a_live_trace_names_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
