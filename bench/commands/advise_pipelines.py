@@ -23,17 +23,18 @@ def chosen(names: Sequence[str]) -> tuple[str, ...]:
     Raises ConfigError if others are named too, whose advice has another form.
     """
     from bench.config import models_of
-    from bench.predictions import largest_pipelines
+    from bench.predictions import pipelines
 
     keys = models_of(names) if names else ()
-    return keys if largest_pipelines.refuse_mixed(keys) else ()
+    return keys if pipelines.are_pipelines(keys) else ()
 
 
 def refuse_others(given: Mapping[str, object]) -> None:
     """Raise ConfigError if one of these options, by name, is given: they say nothing about a pipeline."""
     names = [name for name, value in given.items() if value]
     if names:
-        raise ConfigError(f"{', '.join(names)} can't be combined with a pipeline. Leave it out.")
+        them = "it" if len(names) == 1 else "them"
+        raise ConfigError(f"{', '.join(names)} can't be combined with a pipeline. Leave {them} out.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,16 +35,16 @@ def show(
 ) -> None:
     """Search for what fits the cards, and print it. Raises ConfigError for a choice that can't be predicted."""
     from bench import config
-    from bench.predictions import largest_images, largest_pipelines
+    from bench.predictions import largest_images, pipelines
     from bench.report.pages import largest_figures, largest_page
     from bench.report.render import console, json_text
 
     tell_aliases(model, quiet=quiet)
     keys = config.models_of(model)
-    if largest_pipelines.refuse_mixed(keys):
+    if pipelines.are_pipelines(keys):
         _show_pipelines(keys, cards, operation, dtype, as_json=as_json, quiet=quiet)
         return
-    calls = largest_images.calls_of(keys, config.operations_of(operation, keys), dtype)
+    calls = largest_images.calls_of(keys, config.operations_of(operation), dtype)
     with interruptible("Interrupted before all sizes were tried. Nothing was printed."):
         searches = largest_images.searches(calls, cards)
         results = [search() for search in tracked(searches, "Searching sizes", quiet=quiet or as_json)]

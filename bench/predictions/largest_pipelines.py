@@ -12,7 +12,7 @@ from functools import cache, partial
 from bench.analysis.pipelines import choice
 from bench.analysis.pipelines.memory_map import LargestPicture, LargestPictures
 from bench.config import DTYPES
-from bench.errors import ConfigError, known
+from bench.errors import known
 from bench.predictions import pipelines, predicted_stages
 from bench.predictions.target_cards import TargetCard
 from bench.record import Case, Prediction
@@ -77,12 +77,3 @@ def _last(is_enough: Callable[[int], bool]) -> int | None:
 def _sized(case: Case, edge: int) -> Case:
     counts = {name: count for name, count in case.axes.items() if name not in {"width", "height"}}
     return case.model_copy(update={"axes": models.sized(case.model, edge, edge, **counts)})
-
-
-def refuse_mixed(keys: Sequence[str]) -> bool:
-    """Whether these models are pipelines. Raises ConfigError if only some are."""
-    staged = [key for key in keys if models.is_pipeline(key)]
-    if staged and len(staged) < len(keys):
-        other = next(key for key in keys if key not in staged)
-        raise ConfigError(f"--model: {staged[0]} is a pipeline and {other} is not. Ask for each kind by itself.")
-    return bool(staged)

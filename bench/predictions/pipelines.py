@@ -42,6 +42,15 @@ def real_keys() -> tuple[str, ...]:
     return tuple(key for key, spec in models.zoo().items() if spec.hub_id is not None and models.is_pipeline(key))
 
 
+def are_pipelines(keys: Sequence[str]) -> bool:
+    """Whether these models are pipelines. Raises ConfigError if only some are."""
+    staged = [key for key in keys if models.is_pipeline(key)]
+    if staged and len(staged) < len(keys):
+        other = next(key for key in keys if key not in staged)
+        raise ConfigError(f"--model: {staged[0]} is a pipeline and {other} is not. Ask for each kind by itself.")
+    return bool(staged)
+
+
 def usual_case(key: str) -> Case:
     """The case that a pipeline makes if it is not told otherwise."""
     operation, *_ = models.workload(key).operations
