@@ -99,7 +99,8 @@ def _measured_figures(record: Record | None) -> dict[str, object]:
 
 def _verdict(batches: PredictedBatches, by_batch: dict[int, Record]) -> list[str]:
     """The largest batch: predicted, and whether a run confirmed it."""
-    within = f"within {format_bytes(batches.capacity_bytes)}"
+    beside = "" if batches.is_rough else " beside the CUDA context"
+    within = f"within {format_bytes(batches.capacity_bytes)}{beside}"
     if not batches.largest:
         peak = format_bytes(batches.peaks.get(1))
         problem = f"Not even one {noun_of(batches.case)} is predicted to fit {within}: it takes {peak}."
@@ -115,7 +116,7 @@ def _verdict(batches: PredictedBatches, by_batch: dict[int, Record]) -> list[str
         notes.append(f"Not confirmed: a batch of {batches.largest} ended as {cells.outcome(record)}. {most_measured}")
     if batches.is_rough:
         notes.append(
-            "Predicted peaks are rough on a CPU: of a batch the layouts are CUDA's, and kernels are float32's."
+            "Predicted peaks are rough on a CPU: layouts are taken to be CUDA's, and kernels to be those of float32."
         )
     return notes
 
