@@ -60,7 +60,7 @@ def page(memory: MemoryMap, *, has_plot: bool = True) -> Document:
             *_sections(memory),
         ),
         (
-            Terms(_legend()),
+            Terms(_legend(memory.cards)),
             Bullets(_RESTS_ON, "What this rests on"),
             Text("Written by `bench report` from the predictions that come with the program; do not edit."),
         ),
@@ -166,18 +166,19 @@ def _stage_cell(way: Way, name: str) -> Cell:
     return Cell(stage.taken_bytes, kind="predicted", tone="strong" if stage == way.largest else "plain")
 
 
-def _legend() -> tuple[tuple[str, str], ...]:
+def _legend(cards: Sequence[CardMemory]) -> tuple[tuple[str, str], ...]:
     return (
         *((at_start(name), _MEANINGS[variant].format(how=HOW[variant])) for variant, name in WAYS.items()),
         ("VAE in tiles", "`pipe.vae.enable_tiling()`: the picture changes where the tiles meet."),
         (
             "Text, encode, denoise, decode",
             "the peak of torch's pool in that stage with memory to spare, weights included; the CUDA context comes on "
-            "top. The largest one decides.",
+            f"top. The largest one decides. Peaks are with the kernels of the {short_card(cards[0].name)}, verdicts "
+            "with those of each card.",
         ),
         ("Copied a call", "weights that go from host memory to the card for one call, at the least."),
         ("tight", TIGHT),
-        ("perhaps", "this way comes first and runs by prediction, but with low confidence (??): try it."),
+        ("perhaps", "this way would come first, and is predicted to run, but with low confidence (??): try it."),
         ("? and ??", "medium and low confidence."),
         (OOM, "out of memory."),
     )
