@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,9 @@ def digest_of(pixels: Pixels) -> str:
 
 def _opened(path: Path) -> Image.Image:
     try:
-        return Image.open(path)
+        with warnings.catch_warnings():  # Pillow refuses what is twice as large as what it warns of
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(path)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _unreadable(path, error) from None
 

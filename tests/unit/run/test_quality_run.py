@@ -106,6 +106,18 @@ def test_a_file_that_is_no_image_is_refused(content: bytes, tmp_path: Path) -> N
     assert "broken.png" in refusal(ConfigError, input_picture.of, path, 64, 64)
 
 
+def test_a_large_image_is_read_without_a_warning_and_one_of_twice_the_size_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = tmp_path / "large.png"
+    Image.new("RGB", (64, 64)).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64 * 63)
+    assert input_picture.of(path, 64, 64).shape == (64, 64, 3)
+    assert not recwarn.list
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64 * 31)
+    assert "large.png" in refusal(ConfigError, input_picture.of, path, 64, 64)
+
+
 def test_a_truncated_image_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "half.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(path)
