@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -40,9 +41,16 @@ def precision(record: Record) -> Cell:
 
 
 def time(record: Record | None) -> Cell:
-    """The median in seconds, to the millisecond as the docs print it."""
+    """The median in seconds, to the millisecond as the docs print it; below 10 ms to two digits."""
     cell = cells.time(record)
-    return cell if cell.value is None else replace(cell, text=f"{cell.value:.3f}")
+    return cell if cell.value is None else replace(cell, text=_seconds(float(cell.value)))
+
+
+def _seconds(value: float) -> str:
+    if not 0 < value < 0.01:
+        return f"{value:.3f}"
+    digits = f"{value:.{1 - math.floor(math.log10(value))}f}"
+    return digits.rstrip("0") if len(digits) > len("0.000") else digits
 
 
 def memory(record: Record | None) -> Cell:

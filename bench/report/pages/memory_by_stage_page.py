@@ -85,11 +85,11 @@ def _recommended(pipeline: PipelineMemory, card: CardMemory) -> Cell:
     if first is None:
         return Cell(text="does not run", kind="predicted")
     way, on_card = first
-    notes = ["tight"] if on_card.verdict == "tight" else []
-    if (better := choice.perhaps(pipeline, card.name)) is not None:
-        notes.append(f"perhaps {way_name(better)}")
-    noted = f" ({', '.join(notes)})" if notes else ""
-    return Cell(text=f"{way_name(way)}{noted}{'' if on_card.is_sure else ' ??'}", kind="predicted")
+    sure = "" if on_card.is_sure else " ??"
+    tight = " (tight)" if on_card.verdict == "tight" else ""
+    try_first = choice.worth_a_try(pipeline, card.name)
+    perhaps = f"; perhaps {way_name(try_first)}" if try_first else ""
+    return Cell(text=f"{way_name(way)}{tight}{sure}{perhaps}", kind="predicted")
 
 
 def _weights_table(memory: MemoryMap) -> Table:

@@ -50,7 +50,7 @@ def test_the_first_table_says_what_to_do_on_each_card(document: Document, memory
     for pipeline, row in zip(memory.pipelines, first.rows, strict=True):
         for card, cell in zip(memory.cards, row[2:], strict=True):
             assert (cell.text == "does not run") == (choice.recommended(pipeline, card.name) is None)
-            assert ("perhaps" in (cell.text or "")) == (choice.perhaps(pipeline, card.name) is not None)
+            assert ("perhaps" in (cell.text or "")) == (choice.worth_a_try(pipeline, card.name) is not None)
     # Flux's model offload needs nearly all of a card of 24 GB: that it may run is said, not hidden
     assert any("perhaps model offload" in (cell.text or "") for row in first.rows for cell in row)
 
@@ -76,7 +76,7 @@ def test_each_pipeline_has_its_components_and_all_its_ways(document: Document, m
 def test_the_page_keeps_the_case_of_vaes_and_names_what_is_worth_a_try(document: Document) -> None:
     shown = markdown.render(document)
     assert "**Remote VAE and text encoder**" in shown
-    assert "sequential offload; try model offload ??" in shown
+    assert "sequential offload; perhaps model offload" in shown
 
 
 def test_the_plot_is_drawn_once_there_is_a_pipeline(memory: MemoryMap) -> None:
