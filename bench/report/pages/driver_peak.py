@@ -62,6 +62,6 @@ def _reasons(records: Iterable[Record]) -> Iterable[str]:
     """The reasons why cases that have other figures lack this one."""
     for record in records:
         if record.kind == "published":
-            yield "the docs do not print it"
+            yield "the source does not print it"
         elif record.memory is not None and not is_known(record):
             yield record.memory.nvml_process_reason or "NVML reported nothing"

@@ -56,7 +56,7 @@ def page(verdicts: Verdicts | None, records: Sequence[Record], files: Iterable[s
     """The index. `records` are those that the other pages show, `files` the files beside it."""
     blocks: list[Block] = []
     if verdicts is not None:
-        published = {record.device.name for record in records if record.kind == "published"}
+        published = {record.device.name for record in records if record.kind == "published" and _in_docs(record)}
         devices = [card for card in verdicts.cards if card.is_device]
         cards = [card for card in verdicts.cards if card.name in published]
         blocks.append(Section("Measured here", _measured(devices, verdicts)))
@@ -65,6 +65,11 @@ def page(verdicts: Verdicts | None, records: Sequence[Record], files: Iterable[s
     blocks.append(Section("Pages", (Links(tuple(_links(files))),)))
     written = Text(WRITTEN)
     return Document("What to run where", tuple(blocks), (_LEGEND, written) if verdicts else (written,))
+
+
+def _in_docs(record: Record) -> bool:
+    """Whether the docs have tables of the record's kind of model."""
+    return record.case.model in models.zoo() and models.workload(record.case.model).in_docs
 
 
 def shown_on(verdicts: Verdicts, device: str) -> list[Answer]:

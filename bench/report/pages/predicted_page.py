@@ -185,5 +185,7 @@ def _agreement(peaks: Sequence[KnownPeak]) -> Iterator[str]:
 
 
 def _unmatched(peaks: Sequence[KnownPeak], known: Sequence[Record]) -> list[str]:
+    """The published cases whose peak could have been compared, had they been predicted."""
+    known = [record for record in known if record.memory is not None or record.outcome.status == "out_of_memory"]
     counts = ", ".join(f"{count} of {name}" for name, count in unmatched(peaks, known).items())
     return [f"These published cases have no prediction among the records: {counts}."] if counts else []

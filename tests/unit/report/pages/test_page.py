@@ -147,7 +147,7 @@ def test_a_driver_s_peak_that_is_missing_has_its_reason_and_no_column(growth: in
     page = encodes(measured(0.1, memory=memory), published(0.1))
     # then no table has a column of it, and the legend says why
     (reason,) = [meaning for term, meaning in page.legend[0].items if term == "Driver's peak missing"]
-    assert reason.split("; ")[1:] == ["the docs do not print it"]
+    assert reason.split("; ")[1:] == ["the source does not print it"]
     assert "no permission |" in reason
     assert "By the driver" not in {name for names in columns_of(page) for name in names}
 
