@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from bench.core.units import MIB
-from bench.predictions.pipelines import is_staged, usual_case
+from bench.predictions.pipelines import usual_case
 from bench.record import Axes, Case
 from bench.traces import trace
 from bench.vram import timeline
@@ -54,7 +54,9 @@ def main() -> int:
     parser.add_argument("models", nargs="*", help="pipelines; by default all tiny ones")
     parser.add_argument("--size", type=int, help="the side of the images in px; by default the pipelines' own")
     size = parser.parse_args().size
-    named = parser.parse_args().models or [key for key in models.zoo() if key.startswith("tiny-") and is_staged(key)]
+    named = parser.parse_args().models or [
+        key for key in models.zoo() if key.startswith("tiny-") and models.is_pipeline(key)
+    ]
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}")
     good = True
     for key in named:

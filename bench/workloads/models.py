@@ -141,12 +141,16 @@ def sized(name: str, width: int, height: int, **values: int) -> Axes:
 def usual(name: str, **values: int) -> Axes:
     """The axes of a case of a model without a width and a height: the given `values`, and defaults for the rest.
 
-    Raises ConfigError for a value of an axis that the model lacks.
+    Raises ConfigError for a value of an axis that the model lacks, and for an axis with neither a value nor a default.
     """
     known = axes(name)
     for axis in values.keys() - known.keys():
         raise ConfigError(f"{name}: the kind {workload(name).name!r} has no {axis}, only {listed(known)}.")
     chosen = {axis: values.get(axis, of.assumed) for axis, of in known.items()}
+    if unknown_axes := [axis for axis, value in chosen.items() if value is None]:
+        raise ConfigError(
+            f"{name}: its cases need a value of {listed(unknown_axes)}. Give it in a sweep, to `bench run`."
+        )
     return Axes({axis: value for axis, value in chosen.items() if value is not None})
 
 

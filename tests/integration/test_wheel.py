@@ -104,9 +104,9 @@ def requirements(wheel: zipfile.ZipFile, extra: str = "") -> set[str]:
 
 
 def test_torch_comes_with_what_measures_and_not_with_the_base(wheel: zipfile.ZipFile) -> None:
-    measures = {"torch", "diffusers", "accelerate", "safetensors"}
+    measures = {"torch", "diffusers", "transformers", "accelerate", "safetensors", "scikit-image"}
     assert requirements(wheel) >= {"numpy", "pydantic", "typer"}
-    assert not requirements(wheel) & (measures | {"huggingface-hub", "transformers"})
+    assert not requirements(wheel) & (measures | {"huggingface-hub"})
     assert requirements(wheel, "measure") == measures
     assert all(requirements(wheel, extra) > measures for extra in ("endpoint", "remote", "dev", "mutants"))
 
@@ -179,7 +179,7 @@ def test_the_package_is_typed_and_has_its_functions(site: Path, wheel: zipfile.Z
     )
     place, counts = done.stdout.splitlines()
     assert Path(place).is_relative_to(site)
-    assert counts == "128 16"
+    assert counts == "130 16"
 
 
 def advice(cwd: Path, python_path: Path) -> Any:
