@@ -264,6 +264,11 @@ class Workload(Protocol):
         """Whether memory and time can be predicted: the kind implements `on_meta`."""
         return type(self).on_meta is not Workload.on_meta
 
+    @property
+    def is_composed(self) -> bool:
+        """Whether a model consists of several models, as a pipeline does: the kind implements `components`."""
+        return type(self).components is not Workload.components
+
     # Models
 
     @abstractmethod

@@ -156,10 +156,7 @@ def usual(name: str, **values: int) -> Axes:
 
 def is_pipeline(key: str) -> bool:
     """Whether a model consists of several models, of which an endpoint could run some. False for an unknown one."""
-    if key not in zoo():
-        return False
-    case = Case(model=key, operation=workload(key).operations[0], axes=usual(key), dtype=get(key).dtype)
-    return bool(workload(key).components(case))
+    return key in zoo() and workload(key).is_composed
 
 
 def has_sides(name: str) -> bool:
