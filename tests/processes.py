@@ -86,3 +86,24 @@ def records(results: Path) -> list[Record]:
     """The records of the one run in a results folder."""
     (file,) = results.rglob("*.jsonl")
     return list(store.read_file(file).records)
+
+
+def peak_kib(cache_folder: Path, *arguments: str) -> int:
+    """The most memory that a command of `bench` takes in a process of its own, in KiB. It must succeed.
+
+    `cache_folder`: where it keeps traces; an empty one, so that all are captured.
+    """
+    code = (
+        f"import resource; from bench.cli import main; assert main({list(arguments)!r}) == 0; "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"XDG_CACHE_HOME": str(cache_folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[-1])

@@ -1,4 +1,4 @@
-"""A tiny pipeline from a run to its page: stages, steps, loading, resume, compare, export, and local against hybrid."""
+"""Tiny pipelines from a run to their page: stages, steps, loading, resume, compare, predict, export, hybrid."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import bench, records
+from processes import bench, peak_kib, records
 
 from bench.record import Measured, Skipped
+from bench.workloads import models
 
+FULL = [key for key in models.zoo() if not key.startswith("tiny-") and models.is_pipeline(key)]
+SMALL = [key for key in models.zoo() if key.startswith("tiny-") and models.is_pipeline(key)]
 MODEL = "tiny-flux-txt2img"
 SWEEP = f"""\
 models: {MODEL}
@@ -84,3 +87,54 @@ def test_a_pipeline_that_needs_its_vae_is_refused_before_anything_is_loaded(run:
     done = bench("run", str(run[0]), "--set", "models=tiny-sdxl-img2img", "--set", "variants=without-vae")
     assert done.returncode == 2
     assert "vae=None" in done.stderr
+
+
+# Each sibling
+
+
+@pytest.fixture(scope="module")
+def siblings(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A sweep of a case of each tiny pipeline, and the folder of its results on the CPU."""
+    folder = tmp_path_factory.mktemp("siblings")
+    sweep = folder / "siblings.yaml"
+    sweep.write_text(
+        f"models: {json.dumps(SMALL)}\ntiling: 'off'\nrepeats: 1\n"
+        "measure: {min_time: 0, max_time: 0.05, few_samples: 1, max_noise: null}\n"
+    )
+    done = bench("run", str(sweep), "--device", "cpu", "--out", str(folder / "results"), "--quiet")
+    assert done.returncode == 0, done.stderr
+    return sweep, folder / "results"
+
+
+def test_each_small_pipeline_is_measured_stage_by_stage(siblings: tuple[Path, Path]) -> None:
+    measured = records(siblings[1])
+    assert [record.case.model for record in measured] == SMALL
+    for record in measured:
+        assert isinstance(record.outcome, Measured), record.outcome
+        names = [stage.name for stage in record.stages]
+        assert names == (["text", "encode"] if "img2img" in record.case.model else ["text"]) + ["denoise", "decode"]
+        assert all(stage.timing and stage.memory for stage in record.stages)
+
+
+def test_each_small_pipeline_has_a_table_and_is_like_itself(siblings: tuple[Path, Path], tmp_path: Path) -> None:
+    folder = siblings[1]
+    assert bench("report", str(folder), "--out", str(tmp_path), "--quiet").returncode == 0
+    page = (tmp_path / "pipeline_generate.md").read_text()
+    assert all(f"## {models.title(key)}" in page for key in SMALL)
+    compared = bench("compare", str(folder), str(folder), "--json")
+    assert compared.returncode == 0, compared.stderr
+    verdicts = json.loads(compared.stdout)["verdicts"]
+    assert (sum(verdicts.values()), verdicts["worse"], verdicts["better"]) == (len(SMALL), 0, 0)
+
+
+def test_the_stages_that_are_predicted_are_those_that_are_measured(siblings: tuple[Path, Path]) -> None:
+    done = bench("predict", str(siblings[0]), "--gpu", "RTX 3070", "--json")
+    assert done.returncode == 0, done.stderr
+    predicted = {made["case"]["id"]: [stage["name"] for stage in made["stages"]] for made in json.loads(done.stdout)}
+    assert predicted == {record.case.id: [stage.name for stage in record.stages] for record in records(siblings[1])}
+
+
+def test_all_full_sizes_are_predicted_within_3_gib(tmp_path: Path) -> None:
+    chosen = [word for key in FULL for word in ("--model", key)]
+    arguments = ("predict", "pipelines", *chosen, "--set", "variants=default", "--gpu", "3070", "--quiet")
+    assert peak_kib(tmp_path, *arguments) < 3 * 2**20

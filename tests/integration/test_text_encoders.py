@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import bench, records
+from processes import bench, peak_kib, records
 
 from bench.record import Measured, Skipped
 from bench.workloads.text_encoder import zoo
@@ -71,6 +69,24 @@ def test_the_page_has_a_table_for_each_encoder_with_tokens_as_size(results: Path
     assert page.count("| 16 tokens |") == len(SMALL)
 
 
+def test_each_small_encoder_is_served_and_measured_over_both_protocols(tmp_path: Path) -> None:
+    chosen = [word for key in SMALL for word in ("--model", key)]
+    few = ("--set", "repeats=1", "--set", "measure.few_samples=1", "--set", "measure.max_time=0.01")
+    done = bench(
+        "remote", "loopback-text", "--loopback", *chosen, *few, "--set", "batch=1", "--set", "remote.load=null",
+        "--out", str(tmp_path), "--quiet",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    measured = records(tmp_path)
+    assert {(record.case.model, record.case.transport) for record in measured} == {
+        (key, transport) for key in SMALL for transport in ("tensor", "predict")
+    }
+    for record in measured:
+        assert isinstance(record.outcome, Measured), record.outcome
+        assert record.remote is not None
+        assert record.remote.checked > 0
+
+
 def test_t5_in_float16_is_skipped_with_the_reason(tmp_path: Path) -> None:
     models = ("--model", "tiny-t5-xxl", "--model", "tiny-clip-l")
     done = bench(
@@ -92,26 +108,21 @@ def _predicted(*arguments: str) -> list[dict[str, Any]]:
     return made
 
 
-def _peak_kib(*models: str) -> int:
-    """The most memory that predicting these models takes, in KiB."""
+def _peak_kib(cache_folder: Path, *models: str) -> int:
+    """The most memory that predicting these models takes, in KiB; of all if none is named."""
     chosen = [word for model in models for word in ("--model", model)]
-    arguments = ["predict", "text-encoders", *chosen, "--set", "batch=1", "--gpu", "RTX 4090", "--quiet"]
-    code = (
-        f"import resource; from bench.cli import main; assert main({arguments!r}) == 0; "
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    return peak_kib(
+        cache_folder, "predict", "text-encoders", *chosen, "--set", "batch=1", "--gpu", "RTX 4090", "--quiet"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=500)
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout)
 
 
-def test_the_largest_encoder_is_predicted_in_full_size_within_3_gib() -> None:
-    assert _peak_kib("mistral-small-24b") < 3 * 2**20
+def test_the_largest_encoder_is_predicted_in_full_size_within_3_gib(tmp_path: Path) -> None:
+    assert _peak_kib(tmp_path, "mistral-small-24b") < 3 * 2**20
 
 
 @pytest.mark.full_size
-def test_all_encoders_are_predicted_in_full_size_within_3_gib() -> None:
-    assert _peak_kib() < 3 * 2**20
+def test_all_encoders_are_predicted_in_full_size_within_3_gib(tmp_path: Path) -> None:
+    assert _peak_kib(tmp_path) < 3 * 2**20
 
 
 def test_quantised_and_offloaded_encoders_are_predicted_with_fewer_bytes() -> None:
