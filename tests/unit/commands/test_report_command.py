@@ -190,7 +190,7 @@ def test_a_committed_page_follows_from_the_committed_results(page: str, of_all_r
 def test_pages_are_short_and_end_with_their_legend(of_all_results: Path) -> None:
     pages = {path.name: path.read_text() for path in of_all_results.glob("*.md")}
     lines = {name: text.count("\n") for name, text in pages.items()}
-    assert max(lines.values()) <= 130, lines
+    assert max(lines.values()) <= 150, lines
     assert sum(lines.values()) <= 1200
     headings = {name: re.findall(r"^## (.*)", text, re.MULTILINE) for name, text in pages.items()}
     assert {names[-1] for names in headings.values()} == {"Legend"}
