@@ -34,7 +34,7 @@ _MEANINGS = (
     "Endpoints are charged for every minute in which they start or run. A tooth is one more replica or card. All "
     "amounts are simulated.",
 )
-_PUBLISHED = "Broken lines: from times that the diffusers docs publish."
+_PUBLISHED = "Broken lines: from published times."
 
 
 @dataclass(frozen=True, slots=True)
