@@ -32,7 +32,7 @@ MARKS: dict[Kind, str] = {
 #: What each kind means, for the legend of the marks.
 MEANINGS: dict[Kind, str] = {
     "measured": "measured by this program, on the device that is named",
-    "published": "printed in the diffusers docs",
+    "published": "printed by the diffusers docs or another source",
     "predicted": "computed by a model of memory or time, without the device",
     "simulated": "a model of the network or of prices, applied to measured or published figures",
     "calibrated": "predicted with figures that were measured on such a device",
