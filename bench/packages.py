@@ -27,6 +27,7 @@ class Extra:
 
 
 MEASURE = Extra("measure", ("torch", "diffusers", "transformers"))
+QUALITY = Extra("measure", (*MEASURE.modules, "skimage"))
 ENDPOINT = Extra("endpoint", ("av", "h11", "prometheus_client", "starlette", "uvicorn", *MEASURE.modules))
 #: What sends requests, and what makes and measures them.
 HTTP = Extra("remote", ("httpx2",))
@@ -58,18 +59,14 @@ def require(user: str, extra: Extra = MEASURE, *, in_child: bool = False) -> Non
         )
 
 
-#: bitsandbytes, which diffusers imports where it is installed, warns that a package is missing which would download
-#: quicker kernels from the hub.
-_ADVERTISES = "bitsandbytes.backends.cpu.ops"
-
-
 def load(user: str, extra: Extra = MEASURE) -> None:
     """Import packages. Raises PackageError if one is missing, or if it is installed but can't be imported."""
     require(user, extra)
     modules = {_PARTS.get(name, name): name for name in extra.modules}
     if modules.keys() <= sys.modules.keys():
         return
-    logging.getLogger(_ADVERTISES).setLevel(logging.ERROR)
+    for name in _QUIETENED:
+        logging.getLogger(name).setLevel(logging.ERROR)
     with uncollected():  # else visiting torch's hundreds of thousands of objects takes about a second
         for module, name in modules.items():
             try:

@@ -141,6 +141,9 @@ REPLACED: tuple[tuple[str, str], ...] = (
     # measures on this machine: the plan alone, but for a sweep of seconds
     (r"^bench run smoke$", "bench run smoke --quiet --device cpu"),
     (r"^(bench run\b(?!.* --quiet)(?:(?! --dry-run).)*)$", r"\1 --dry-run --device cpu"),
+    (r"^(bench best\b(?:(?! --dry-run).)*)$", r"\1 --dry-run --device cpu"),
+    (r"^(bench latents\b(?:(?! --dry-run).)*)$", r"\1 --dry-run --gpu 4090"),
+    (r"^(bench quality .*) --image \S+", r"\1"),
     (r"^(bench remote(?: loopback-text)? --loopback)$", r"\1 --dry-run"),
     # a full model where even its trace takes seconds
     (r"--model sd-v1 --resolution 512 --measured", "--model tiny --resolution 64 --measured"),

@@ -44,9 +44,7 @@ Models = Annotated[
 Operations = Annotated[
     list[str] | None,
     typer.Option(
-        "--operation",
-        help="An operation of the models, such as decode; repeatable.",
-        autocompletion=completion.operations,
+        "--operation", help="encode, decode, encode-text or generate; repeatable.", autocompletion=completion.operations
     ),
 ]
 Resolutions = Annotated[

@@ -44,7 +44,7 @@ def show(
     if pipelines.are_pipelines(keys):
         _show_pipelines(keys, cards, operation, dtype, as_json=as_json, quiet=quiet)
         return
-    calls = largest_images.calls_of(keys, config.operations_of(operation), dtype)
+    calls = largest_images.calls_of(keys, config.operations_of(operation, keys), dtype)
     with interruptible("Interrupted before all sizes were tried. Nothing was printed."):
         searches = largest_images.searches(calls, cards)
         results = [search() for search in tracked(searches, "Searching sizes", quiet=quiet or as_json)]

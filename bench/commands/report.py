@@ -15,7 +15,9 @@ import typer
 from bench.commands import answers, comparisons
 from bench.commands.files import Page, Pages, given_or_all, records_and_predictions, refuse_nothing, write_pages
 from bench.commands.options import REPORTS, PagesFolder, Quiet, Results
-from bench.commands.stderr import warn
+from bench.commands.stderr import tell, warn
+from bench.core.garbage import uncollected
+from bench.core.units import format_seconds
 from bench.errors import BenchError
 
 if TYPE_CHECKING:
@@ -115,10 +117,15 @@ def _pages(sources: _Sources, out: Path, form: Format, begun: float | None) -> I
 
     names: list[str] = []
     if form in {Format.MARKDOWN, Format.HTML}:
-        pages[index_page.PAGE] = partial(index_page.render, index_page.Contents(verdicts, records, costs))
-    pages["predicted.md"] = predicted_page.page(predictions, records)
-    pages |= _pipeline_pages()
-    pages |= _model_pages(records, has_details=has_details)
+        names.append(index_page.PAGE)
+        contents = index_page.Contents(sources.verdicts, sources.records, sources.costs)
+        yield index_page.PAGE, partial(index_page.render, contents)
+        if begun is not None:
+            taken = format_seconds(time.perf_counter() - begun)
+            tell(f"{out / index_page.PAGE} is ready after {taken}. The other pages and the plots follow ...")
+    for pages in _page_groups(sources, has_details=form is not Format.MARKDOWN):  # whose pages are short
+        names += pages
+        yield from pages.items()
     if form is Format.MARKDOWN and _is_free(out / overview_page.PAGE, overview_page.WRITTEN):
         beside = [name for name in _WRITTEN_BY_ADVISE if (out / name).is_file()]
         yield overview_page.PAGE, overview_page.page(sources.verdicts, sources.records, [*names, *beside])
@@ -140,6 +147,7 @@ def _page_groups(sources: _Sources, *, has_details: bool) -> Iterator[Pages]:
     yield comparisons.cost_pages(sources.costs, has_details=has_details)
     yield {"predicted.md": predicted_page.page(sources.predictions, records)}
     yield _pages_if_any(sources.paths, records)
+    yield _pipeline_pages()
     yield _model_pages(records, has_details=has_details)
 
 

@@ -73,19 +73,10 @@ class TextCore:
         kind: torch.dtype = getattr(torch, self.dtype)
         return kind.itemsize
 
-    def tokenized(self, texts: Sequence[str], tokens: int) -> tuple[Prompts, tuple[int, ...]]:
-        """Return the ids of texts, cut and padded as the pipeline does it, and the places of those that were cut.
-
-        A text was cut if one token more would have made it longer.
-        """
+    def job(self, texts: Sequence[str], tokens: int, *, saved: bool) -> TextJob:
+        """Return the work for texts, cut and padded to so many tokens as the pipeline does it."""
         ids = self.tokenizer(texts, tokens)
-        most = tokens + ids.template_tokens
-        full = [place for place, mask in enumerate(ids.mask) if sum(mask) >= most]
-        if not full:
-            return ids, ()
-        longer = self.tokenizer([texts[place] for place in full], tokens + 1)
-        cut = [place for place, mask in zip(full, longer.mask, strict=True) if sum(mask) > most]
-        return ids, tuple(cut)
+        return TextJob(ids, tuple(place for place, length in enumerate(ids.lengths) if length > tokens), saved)
 
     def flops(self, batch: int, tokens: int) -> int:
         """Return the floating-point operations for so many prompts.

@@ -88,8 +88,7 @@ class EncodeTextService:
         if refusal := spec.tokens_refusal(tokens):
             raise RefusedError(400, f"{refusal}. Send fewer, or leave out tokens for the usual {spec.tokens}.")
         self._limits.check_tokens(len(request.prompts), tokens)
-        ids, truncated = self._core.tokenized(request.prompts, tokens)
-        return TextJob(ids, truncated, request.saved)
+        return self._core.job(request.prompts, tokens, saved=request.saved)
 
     def size(self, job: TextJob) -> Size:
         """Return the floating-point operations, and the bytes of the embeddings and of the answers made of them."""

@@ -186,8 +186,8 @@ class _Call:
         return _limited(_Search(case_of, most_px // self._step, False, 2, (low, high), _BESIDE))
 
     def _over_batches(self, edge: int) -> _Search:
-        def case_of(batch: int) -> Case:
-            return self._with_axes(models.sized(self._case.model, edge, edge, batch=batch))
+        axes = models.sized(self._case.model, edge, edge)
+        return _over_batches(self._with_axes(axes), MOST_BATCH)
 
 
 def largest_batch(case: Case, card: TargetCard, most: int) -> Largest:

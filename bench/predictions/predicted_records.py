@@ -80,7 +80,7 @@ def _predicted(case: Case, card: TargetCard) -> _Predicted:
     from bench.vram import verdict
 
     prediction, demand, peaks = verdict.predict(case, card.backend(case), card.memory(), card.place.allocator)
-    counts = models.workload(case.model).count(case, demand.passes)
+    counts = models.workload(case.model).count(case, case.operation, demand.passes)
     stage = Stage(
         name=case.operation,
         memory=_memory(peaks, demand.weights_bytes, card),
@@ -114,19 +114,9 @@ def _record(case: Case, card: TargetCard, run: Run, call: _Predicted) -> Record:
     refused = OutOfMemory(where="device", message=prediction.reason, stage=call.refused)
     outcome: Outcome = Measured() if call.peaks else refused
     if card.no_torch is not None:
-        prediction, peaks, outcome = _unsupported(prediction, card.no_torch), None, Skipped(reason=card.no_torch)
-    place, counts = card.place, models.workload(case.model).count(case, case.operation, demand.passes)
-    memory = (
-        None
-        if peaks is None
-        else Memory(
-            percent=memory_percent(peaks.reserved_bytes, place.limit_or_total_bytes),
-            peak_bytes=peaks.reserved_bytes,
-            weights_bytes=demand.weights_bytes,
-            peak_allocated_bytes=peaks.allocated_bytes,
-            peak_reserved_bytes=peaks.reserved_bytes,
-        )
-    )
+        prediction, outcome = _unsupported(prediction, card.no_torch), Skipped(reason=card.no_torch)
+        stages = tuple(stage.model_copy(update={"memory": None}) for stage in stages)
+    place = card.place
     return Record(
         kind="predicted",
         case=case,

@@ -47,6 +47,12 @@ class Stage(Frozen):
         description="floating-point operations of one call, a multiply-add being two, "
         "as torch's FlopCounterMode counts",
     )
+    compile_s: float | None = Field(
+        default=None,
+        ge=0,
+        description="seconds that torch.compile took before the first call, with its cache as it was; null: nothing "
+        "was compiled. Of several stages the first has it for all",
+    )
     reserved_range: tuple[int, int] | None = Field(
         default=None,
         description="the least and the most bytes that the stage reserves with memory to spare, if it is predicted",
@@ -54,12 +60,11 @@ class Stage(Frozen):
 
     @model_serializer(mode="wrap")
     def _without_unset(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        """Leave out chunks and steps if there are none: lines of images are older than the fields.
+        """Leave out what most stages lack, if it is not set: lines of images are older than these fields.
 
         Without a return type, which pydantic would take for the schema.
         """
-        optional = ("chunks", "steps")
-        return {name: value for name, value in serialize(self).items() if name not in optional or value is not None}
+        return {name: value for name, value in serialize(self).items() if name not in _OPTIONAL or value is not None}
 
 
 def whole_timing(stages: Sequence[Stage]) -> Timing | None:

@@ -16,6 +16,8 @@ from bench.traces import strides as layouts
 Device = Literal["cuda", "cpu"]
 
 ATEN = torch.ops.aten
+#: The root-mean-square normalisation as one operator; None in a torch that lacks it (before 2.9).
+FUSED_RMS_NORM = packet.default if (packet := getattr(ATEN, "_fused_rms_norm", None)) else None
 #: Place of the mask among the arguments of scaled_dot_product_attention.
 _MASK = 3
 _CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}

@@ -296,6 +296,7 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     ATEN.clone.default: _clone,
     ATEN.constant_pad_nd.default: _padded,
     ATEN.dropout.default: _dropout,
+    ATEN.empty_like.default: _like,
     ATEN.embedding.default: _as_contiguous(ATEN.embedding.default),
     ATEN.full_like.default: _like,
     ATEN.index.Tensor: _as_contiguous(ATEN.index.Tensor),

@@ -149,8 +149,10 @@ def _recorded(case: Case, device: Device, *, one_precision: bool = False) -> Tra
     watched = _watched(call.module)
     watched.begin(call.repeated)
     item_bytes = ITEM_BYTES[case.dtype]
+    if one_precision and not watched.has_one_precision(item_bytes):
+        raise _OtherPrecisionError
     recorder = _Recorder(watched.path, device, item_bytes, one_precision=one_precision)
-    for tensor in (call.values, *watched.tensors):
+    for tensor in (*call.inputs, *watched.tensors):
         recorder.ignore(tensor)
     # For CUDA, tensors that are made on the default device are in the host's memory.
     created = torch.device("meta") if device == "cpu" else nullcontext()
@@ -169,9 +171,10 @@ def _recorded(case: Case, device: Device, *, one_precision: bool = False) -> Tra
         _check(call, watched, recorder)
     except TraceError as error:
         raise selfcheck.refused(f"{case.model} {case.operation}", torch.__version__, error) from error
-    valid_for = 0 if case.dtype == _NARROW and recorder.has_one_precision else item_bytes
-    input_elements = -(-call.values.nbytes // item_bytes)
-    return Trace(tuple(recorder.events), input_elements, watched.weights, sum(extents), valid_for)
+    is_of_any = case.dtype == _NARROW and recorder.has_one_precision and watched.has_one_precision(item_bytes)
+    given = sum(_elements(tensor, item_bytes) for tensor in call.inputs)
+    weights = watched.weights(item_bytes)
+    return Trace(tuple(recorder.events), given, weights, sum(extents), 0 if is_of_any else item_bytes)
 
 
 def _check(call: MetaCall, watched: _Watched, recorder: _Recorder) -> None:

@@ -31,8 +31,9 @@ def representative(case: Case) -> Case:
             f"{label_of(case)}: its stages are predicted one by one, so that there is no trace of the whole call. "
             "Use `bench predict` or `bench advise`."
         )
-    if case.variant == _UNKNOWN_LAYOUTS:
-        valid = " and ".join(["default", *(name for name in workload.variants if name != _UNKNOWN_LAYOUTS)])
+    if any(map(case.is_variant, _UNKNOWN)):
+        known = [name for name in workload.variants if not set(name.split("+")) & {*_UNKNOWN}]
+        valid = " and ".join(["default", *known])
         raise ConfigError(f"{label_of(case)}: variant {case.variant!r} can't be predicted. Use {valid}.")
     tile = workload.tile_used(case)
     dtype = _WIDE if ITEM_BYTES.get(case.dtype) == ITEM_BYTES[_WIDE] else _NARROW

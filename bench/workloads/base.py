@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from bench.core.units import ITEM_BYTES
 from bench.errors import ConfigError, quoted
@@ -242,6 +242,7 @@ class Workload(Protocol):
             time, because what it leaves out may take longer.
         in_docs: whether the diffusers docs have tables of it, so that it has pages even without results.
         counted: what a batch has several of, and costs are counted by.
+        records_loading: whether records hold the peak while the model is loaded.
     """
 
     name: str
@@ -253,6 +254,7 @@ class Workload(Protocol):
     has_fitted_times: bool = False
     in_docs: bool = False
     counted: Literal["image", "prompt"] = "image"
+    records_loading: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "bench"
-HEAVY = {"torch", "diffusers", "transformers", "pynvml"}
+HEAVY = {"torch", "diffusers", "transformers", "accelerate", "pynvml"}
 
 #: Pure rooms that nearly every other one may import.
 _BASE = {"errors", "core", "record", "workloads"}
@@ -62,6 +62,7 @@ MAY_IMPORT = {
             "analysis.planning",
             "analysis.training",
             "analysis.verdicts",
+            "analysis.best",
             "analysis.pipelines",
         ),
     },
@@ -88,7 +89,7 @@ MAY_IMPORT = {
             "analysis.memory",
             "analysis.advise",
         ),
-        *("analysis.planning", "analysis.verdicts", "analysis.pipelines"),
+        *("analysis.best", "analysis.pipelines", "analysis.planning", "analysis.training", "analysis.verdicts"),
     },
     "report.site": {
         *(_BASE | {"config", "doctor", "report.document", "report.pages"}),
@@ -113,7 +114,7 @@ MAY_IMPORT = {
             | {"vram", "predictions"}
         ),
         *("analysis.compare", "analysis.hybrid", "analysis.cost", "analysis.speed", "analysis.advise"),
-        *("analysis.planning", "analysis.verdicts", "analysis.pipelines"),
+        *("analysis.best", "analysis.pipelines", "analysis.planning", "analysis.training", "analysis.verdicts"),
         *("report.document", "report.render", "report.docs", "report.export"),
         *("report.plots", "report.pages", "report.site"),
     },

@@ -164,7 +164,8 @@ def _labels(records: Iterable[Record]) -> dict[_Key, str]:
 
 def _groups(records: Sequence[Record], *but_for: str) -> list[list[Record]]:
     """Local records of one device that differ only in these fields, in the order of `Comparison.rows`."""
-    devices = list(dict.fromkeys(_device(record) for record in records))
+    places = {device: place for place, device in enumerate(dict.fromkeys(map(_device, records)))}
+    orders = _orders(records)
 
     def order(record: Record) -> tuple[object, ...]:
         return (record.kind != "measured", places[_device(record)], *orders[record.case])

@@ -35,15 +35,12 @@ def recommended(pipeline: PipelineMemory, card: str) -> tuple[Way, OnCard] | Non
     return next(sure, next(iter(running), None))
 
 
-def perhaps(pipeline: PipelineMemory, card: str) -> Way | None:
-    """The first way before the recommended one that runs, with low confidence, so that it is worth a try."""
+def worth_a_try(pipeline: PipelineMemory, card: str) -> Way | None:
+    """The first way that would be recommended if it ran for sure, and runs with low confidence; None if none does."""
     first = recommended(pipeline, card)
-    for way in pipeline.ways:
-        if first is None or way == first[0]:
-            return None
-        if way.cards[card].runs:
-            return way
-    return None
+    running = (way for way in pipeline.ways if way.cards[card].runs)
+    way = next(running, None)
+    return None if first is None or way == first[0] else way
 
 
 def first_remote(pipeline: PipelineMemory, card: str) -> tuple[Way, OnCard] | None:

@@ -88,9 +88,6 @@ def page(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> D
     )
 
 
-_TILES = "Tiles are edge/overlap in pixels. They change the picture where they meet, a lower precision everywhere."
-
-
 def terminal(advice: Sequence[Advice], clock: Clock | None, networks: Networks) -> Document:
     """The recommendations, all ways of each image with their reasons (of many images: the first few), and notes."""
     few = len(advice) <= _FEW
@@ -103,7 +100,7 @@ def terminal(advice: Sequence[Advice], clock: Clock | None, networks: Networks) 
     notes = [
         "Peak: of torch's pool, weights included; the CUDA context comes on top.",
         f"tight: {TIGHT} {_CONFIDENCE[0]}: {_CONFIDENCE[1]}",
-        *([_TILES] if any(way.option.case.tile for each in advice for way in each.local) else []),
+        *_tiles_note(advice),
         assumptions.stated(os.environ, advice[0].place.allocator),
         *advice_words.risks(way for each in advice for way in each.local),
         *advice_words.place_notes(advice),
@@ -112,7 +109,7 @@ def terminal(advice: Sequence[Advice], clock: Clock | None, networks: Networks) 
     ]
     if any(ranked.standing == "remote" and ranked.way.time for each in advice for ranked in each.ranked):
         notes.append(
-            "remote: the time from end to end over the network, with a new connection each, by an endpoint or by a "
+            "remote: a request from end to end over the network, with a new connection each, by an endpoint or by a "
             "card that stands in for one (`bench hybrid`); predicted if nobody timed that card. Choose another network "
             "with --network."
         )

@@ -26,9 +26,8 @@ def size_columns(
 ) -> list[tuple[Column, Callable[[_Shown], str | int | None]]]:
     """The columns of a row's size: with one of frames if any record has some."""
     cases = [record.case for record in records]
-    name = "Resolution" if all("width" in case.axes for case in cases) else "Size"
     columns: list[tuple[Column, Callable[[_Shown], str | int | None]]] = [
-        (Column(name, in_heading=True), lambda row: size_of(case_of(row), FRAMES))
+        (Column(cells.size_heading(cases), in_heading=True), lambda row: size_of(case_of(row), FRAMES))
     ]
     if any(frames_of(case) is not None for case in cases):
         columns.append((Column("Frames", "count", in_heading=True), lambda row: frames_of(case_of(row))))

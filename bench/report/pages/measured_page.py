@@ -133,21 +133,23 @@ def _terms(records: Sequence[Record], *, in_docs: bool) -> list[tuple[str, str]]
             ("Tile", "the edge of a tile, and the overlap of neighbouring tiles"),
             ("Tiles", "how many tiles one call computed; 1 means that one tile covers the image"),
         ]
-    if published := [record for record in records if record.kind == "published"]:
-        terms.append(("Published", _OF_DOCS if any(map(_is_of_docs, published)) else _OF_OTHERS))
+    if any(record.kind == "published" for record in records):
+        terms.append(("Published", _published(records, in_docs=in_docs)))
     return [*terms, *stages_table.legend(records), *driver_peak.legend(records)]
 
 
-_OF_DOCS = (
-    "the docs print these figures; this program did not measure them. The docs do not state precision, batch and tile: "
-    "these are assumed from the model zoo"
-)
-_OF_OTHERS = "printed by the source that is named under Devices; this program did not measure these figures"
-
-
-def _is_of_docs(record: Record) -> bool:
-    """Whether the diffusers docs have tables of the record's kind of model."""
-    return record.case.model not in models.zoo() or models.workload(record.case.model).in_docs
+def _published(records: Sequence[Record], *, in_docs: bool) -> str:
+    """Who printed the published figures, and what is assumed of them."""
+    if in_docs:
+        return (
+            "the docs print these figures; this program did not measure them. The docs do not state precision, batch "
+            "and tile: these are assumed from the model zoo"
+        )
+    assumed = dict.fromkeys(name for record in records for name in record.assumed)
+    return (
+        "the sources below Devices print these figures; this program did not measure them. They do not state "
+        f"{', '.join(assumed)}: assumed from the model zoo"
+    )
 
 
 def _results(records: Sequence[Record]) -> Table:
@@ -169,23 +171,6 @@ def _results(records: Sequence[Record]) -> Table:
 
 def _case(row: _Row) -> Case:
     return row.record.case
-
-
-def _case_of_stage(stage: tuple[str, Record]) -> Case:
-    return stage[1].case
-
-
-def _size(
-    records: Iterable[Record], case_of: Callable[[_Shown], Case]
-) -> list[tuple[Column, Callable[[_Shown], str | int | None]]]:
-    """The columns of a row's size: with one of frames if any record has some."""
-    cases = [record.case for record in records]
-    columns: list[tuple[Column, Callable[[_Shown], str | int | None]]] = [
-        (Column(cells.size_heading(cases), in_heading=True), lambda row: size_of(case_of(row), FRAMES))
-    ]
-    if any(frames_of(case) is not None for case in cases):
-        columns.append((Column("Frames", "count", in_heading=True), lambda row: frames_of(case_of(row))))
-    return columns
 
 
 def _takes_tiles(records: Iterable[Record]) -> bool:

@@ -25,7 +25,7 @@ from bench.report.pages.cells import OOM, TIGHT
 from bench.report.pages.pipeline_words import (
     HOW,
     WAYS,
-    at_start,
+    capitalised,
     component_name,
     short_card,
     size_of,
@@ -168,7 +168,7 @@ def _stage_cell(way: Way, name: str) -> Cell:
 
 def _legend(cards: Sequence[CardMemory]) -> tuple[tuple[str, str], ...]:
     return (
-        *((at_start(name), _MEANINGS[variant].format(how=HOW[variant])) for variant, name in WAYS.items()),
+        *((capitalised(name), _MEANINGS[variant].format(how=HOW[variant])) for variant, name in WAYS.items()),
         ("VAE in tiles", "`pipe.vae.enable_tiling()`: the picture changes where the tiles meet."),
         (
             "Text, encode, denoise, decode",

@@ -14,7 +14,7 @@ from bench.record import AllocatorKind
 from bench.report.document import Block, Bullets, Cell, Column, Document, Section, Table, Text, table_of
 from bench.report.pages.cells import TIGHT
 from bench.report.pages.memory_by_stage_page import components_table, stage_columns
-from bench.report.pages.pipeline_words import at_start, how, short_card, size_of, stage_name, verdict_cell, way_name
+from bench.report.pages.pipeline_words import how, short_card, size_of, stage_name, verdict_cell, way_heading, way_name
 from bench.vram import assumptions
 from bench.workloads import models
 
@@ -53,11 +53,11 @@ def _section(advice: Recommendation, label: str) -> Section:
 
 def _why(advice: Recommendation) -> list[str]:
     way, on_card = advice.way, advice.on_card
-    lines = [f"{_how_surely_not(each)} {way_name(each.way)}: {_refusal(each)}." for each in advice.passed_over]
+    lines = [_before(each) for each in advice.passed_over]
     if way is None or on_card is None:
         return lines
     peak = "" if on_card.peak_bytes is None else f"takes {format_bytes(on_card.peak_bytes)} and "
-    lines.append(f"{at_start(way_name(way))} {peak}{_VERBS[on_card.verdict]} ({on_card.reason}).")
+    lines.append(f"{way_heading(way)} {peak}{_VERBS[on_card.verdict]} ({on_card.reason}).")
     lines.append(f"In diffusers: {how(way)}.")
     if way.copied_bytes:
         lines.append(f"Each call copies at least {format_bytes(way.copied_bytes)} of weights to the card.")
@@ -73,18 +73,16 @@ def _why(advice: Recommendation) -> list[str]:
 _VERBS = {"fits": "fits", "tight": "just runs"}
 
 
-def _how_surely_not(each: PassedOver) -> str:
-    return "Perhaps" if each.on_card.runs else "Not"
-
-
-def _refusal(each: PassedOver) -> str:
-    stage, on_card = each.stage, each.on_card
+def _before(each: PassedOver) -> str:
+    """What is to be said of a way that would come first if it ran for sure."""
+    way, stage, on_card = way_name(each.way), each.stage, each.on_card
     if on_card.verdict == "unsupported":
         return f"Not {way}: {on_card.reason}."
     needed = f"{stage_name(stage.name)} needs at least {format_bytes(stage.needed_bytes)}"
     if not on_card.runs:
-        return f"out of memory, because {needed}"
-    return f"{needed}, and takes {format_bytes(stage.taken_bytes)} with memory to spare. It may run: try it"
+        return f"Not {way}: out of memory, because {needed}."
+    taken = f"takes {format_bytes(stage.taken_bytes)} with memory to spare"
+    return f"Perhaps {way}, with low confidence, so that it is worth a try: {needed}, and {taken}."
 
 
 def _ways(advice: Recommendation) -> Table:

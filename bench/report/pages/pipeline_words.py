@@ -37,9 +37,14 @@ def way_name(way: Way) -> str:
     return f"{WAYS[way.variant]}{', VAE in tiles' if way.is_tiled else ''}"
 
 
-def at_start(name: str) -> str:
-    """A name at the start of a sentence: `Remote VAE`, whose capitals stay."""
-    return f"{name[:1].upper()}{name[1:]}"
+def way_heading(way: Way) -> str:
+    """The same at the beginning of a sentence: `Model offload, VAE in tiles`."""
+    return capitalised(way_name(way))
+
+
+def capitalised(name: str) -> str:
+    """With a capital first, and `VAE` as it is."""
+    return name[:1].upper() + name[1:]
 
 
 def how(way: Way) -> str:

@@ -20,7 +20,8 @@ _CALL_LEGEND = (
     (
         "Allocated, Reserved",
         "what the call takes on a card with memory to spare, where torch uses the kernels it prefers. Allocated is the "
-        "live tensors; Reserved is what torch's allocator holds, and Range its range. The CUDA context comes on top.",
+        "live tensors; Reserved is what torch's allocator holds; Range is the least and the most that this may be. The "
+        "CUDA context comes on top.",
     ),
 )
 _CARD_LEGEND = (

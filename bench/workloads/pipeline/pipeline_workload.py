@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -97,6 +97,9 @@ class Pipelines(Workload):
         from bench.workloads.pipeline import pipeline_on_device  # noqa: PLC0415 - loads torch
 
         return pipeline_on_device.PipelineOnDevice(case, device)
+
+    def components(self, case: Case) -> Mapping[str, Case]:
+        return stage_parts.components(case)
 
     def parts(self, case: Case) -> tuple[StagePart, ...]:
         return stage_parts.of(case)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bench.core.units import format_count
+from bench.core.units import ITEM_BYTES, QUANTISED, format_count
 from bench.record import Case, Transport
-from bench.workloads.base import Axis, Loaded, Shape, Spec, Workload
+from bench.workloads.base import Axis, Loaded, MetaCall, Shape, Spec, StagePart, Workload
 from bench.workloads.model_facts import Facts
 from bench.workloads.payloads import PREDICT, TextPayload
 from bench.workloads.text_encoder import encoder_checkpoint, prompts, zoo
@@ -30,6 +30,8 @@ class TextEncoders(Workload):
     page = "Text encoder"
     operations = (ENCODE_TEXT,)
     counted = "prompt"
+    variants = OFFLOADED
+    precisions = (*ITEM_BYTES, *QUANTISED)
 
     def specs(self) -> Iterable[Spec]:
         return zoo.listed()
@@ -80,11 +82,10 @@ class TextEncoders(Workload):
         return (StagePart(case.operation, traced, (as_stored,), by_leaf=case.variant == SEQUENTIAL),)
 
     def transports(self, operation: str) -> tuple[Transport, ...]:
-        return ("tensor", "predict")
+        return ("tensor", PREDICT) if operation == ENCODE_TEXT else ()
 
     def carries(self, case: Case, transport: Transport) -> bool:
-        """FLUX.2's protocol has no parameter for the number of tokens."""
-        return transport != "predict" or case.axes["tokens"] == zoo.get(case.model).tokens
+        return transport != PREDICT or case.axes["tokens"] == zoo.get(case.model).tokens
 
     def payload(self, case: Case) -> TextPayload:
         spec = zoo.get(case.model)

@@ -28,6 +28,11 @@ class MetaCall:
     mask: torch.Tensor | None
 
     @property
+    def inputs(self) -> Sequence[torch.Tensor]:
+        """The token ids, and the mask if there is one."""
+        return (self.values,) if self.mask is None else (self.values, self.mask)
+
+    @property
     def blends(self) -> Mapping[str, int]:
         """Nothing is blended."""
         return {}

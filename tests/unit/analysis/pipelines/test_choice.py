@@ -40,8 +40,8 @@ def test_the_first_way_that_surely_runs_is_recommended() -> None:
         ("model-offload", "decode"),
     ]
     assert advice.remote == pipeline.way("without-vae")
-    # And of those the one that may run is worth a try
-    assert choice.perhaps(pipeline, CARD) == pipeline.way("model-offload")
+    # And what may run before it is worth a try
+    assert choice.worth_a_try(pipeline, CARD) == pipeline.way("model-offload")
 
 
 def test_nothing_before_the_recommended_way_is_worth_a_try_if_none_of_it_runs() -> None:
@@ -50,8 +50,8 @@ def test_nothing_before_the_recommended_way_is_worth_a_try_if_none_of_it_runs() 
         a_way("default", "out_of_memory"), a_way("model-offload", "fits"), a_way("without-vae", "fits", "low")
     )
     # Then neither it, nor the recommended one, nor what is out of memory is named
-    assert choice.perhaps(fitting, CARD) is None
-    assert choice.perhaps(a_pipeline(a_way("default", "out_of_memory")), CARD) is None
+    assert choice.worth_a_try(fitting, CARD) is None
+    assert choice.worth_a_try(a_pipeline(a_way("default", "out_of_memory")), CARD) is None
 
 
 def test_a_way_that_may_run_is_better_than_none() -> None:

@@ -12,7 +12,7 @@ from bench.analysis.advise.times import Time
 from bench.analysis.cost.image_costs import Costs, compare
 from bench.analysis.hybrid.local_or_remote import Comparison
 from bench.record import Axes, Case, Record
-from bench.report.pages import cost_page, hybrid_page, measured_page
+from bench.report.pages import advice_page, cost_page, hybrid_page, measured_page
 from bench.report.plots import hybrid_plot
 from bench.report.render import console, markdown
 from bench.workloads import models
@@ -108,12 +108,27 @@ def test_costs_are_of_1_000_prompts() -> None:
     assert any("for 1,000 prompts" in line for line in cost_page.summary(costs()))
 
 
-def test_the_source_of_published_figures_is_not_said_to_be_the_docs() -> None:
-    # Given that another program's authors printed the time of a text encoder, and the docs those of VAEs
-    published = measured(1.0, device=MINE, case=a_text_case(), kind="published")
-    documents = [measured_page.pages([published]), measured_page.pages([measured(1.0, kind="published")])]
-    pages = [documents[0]["text_encoder_encode-text.md"], documents[1]["vae_encode.md"]]
-    # Then only the page of VAEs speaks of the docs
-    texts = [markdown.render(page).partition("Published**")[2].partition("\n")[0] for page in pages]
-    assert all(texts)
-    assert ["docs" in text for text in texts] == [False, True]
+def test_advice_on_prompts_speaks_of_embeddings_and_of_no_tiles() -> None:
+    # Given a text encoder's ways, and an image's
+    ways = [a_way(0, None, case=a_text_case()), a_way(1, 1.0, case=a_text_case())]
+    prompt, picture = (
+        rank(a_text_case(), a_place(), ways, away(2.0)),
+        rank(IMAGE, a_place(), [a_way(1, 1.0)], away(2.0)),
+    )
+    # When they are printed
+    text, of_image = (console.render(advice_page.terminal([each], None, NETWORKS)) for each in (prompt, picture))
+    # Then the words are those of what is computed
+    assert "changes the embeddings least" in text
+    assert "picture" not in text
+    assert "an image from end to end" not in text
+    assert "Tiles are edge/overlap in pixels" not in text
+    assert "Tiles are edge/overlap in pixels" in of_image
+
+
+def test_figures_that_the_docs_do_not_print_are_not_said_to_be_theirs() -> None:
+    figure = published(case=a_text_case(), device=a_device(name="NVIDIA Test", total_bytes=None), assumed=("dtype",))
+    (_, legend) = markdown.render(measured_page.page(models.workload("clip-l"), "encode-text", [figure])).split(
+        "## Legend"
+    )
+    assert "the docs print" not in legend
+    assert "They do not state dtype: assumed" in legend
