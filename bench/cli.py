@@ -6,7 +6,6 @@ Exit codes: 0 done; 1 a case crashed, failed or timed out, a gate or check faile
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import sys
@@ -54,8 +53,6 @@ def _bounded() -> Iterator[None]:
 
 #: Keeps pydantic from looking for plugins, for which it reads the metadata of every installed package.
 _NO_PLUGINS = ("PYDANTIC_DISABLE_PLUGINS", "__all__")
-#: bitsandbytes warns while diffusers imports it that one of its optional kernels for CPUs is missing.
-_QUIET_LOGGER = "bitsandbytes"
 
 _RESULTS, _WORKER = "Reading results", "Starting the measuring process"
 #: The commands, and the notice that each shows while it loads what it needs. A command is the function, or the group of
@@ -116,7 +113,6 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code. Errors are printed here and nowhere else."""
     os.environ.setdefault(*_NO_PLUGINS)
-    logging.getLogger(_QUIET_LOGGER).setLevel(logging.ERROR)
     try:
         arguments = sys.argv[1:] if argv is None else list(argv)
         with closable_output(), uncollected(freeze=False) if set(arguments[:1]) <= _BRIEF else nullcontext():

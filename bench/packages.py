@@ -40,7 +40,7 @@ PARQUET = Extra("parquet", ("pyarrow",))
 #: What is imported to see whether a package works. diffusers imports its parts when they are first used; all of its
 #: models are built on this one.
 _PARTS = {"diffusers": "diffusers.models.modeling_utils"}
-#: Packages that warn when they are imported of what this program does not use: kernels that could be downloaded.
+#: Packages that warn, when diffusers imports them, of optional kernels that this program does not use.
 _QUIETENED = ("bitsandbytes",)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import logging
 import os
 import shutil
 from pathlib import Path
@@ -300,8 +299,3 @@ def test_brief_commands_alone_pause_the_garbage_collector_until_they_end(
     assert main([name]) == 0
     assert seen == [collects]
     assert gc.isenabled()
-
-
-def test_warnings_of_a_library_about_its_own_optional_parts_are_not_shown() -> None:
-    assert main(["--version"]) == 0
-    assert not logging.getLogger("bitsandbytes.backends.cpu.ops").isEnabledFor(logging.WARNING)
