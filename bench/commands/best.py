@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from bench.run.rounds import Rounds
     from bench.run.scheduler import Observer
 
-#: Those of VAEs, whose settings can be searched.
-_OPERATIONS = ("encode", "decode")
-
 Model = Annotated[
     str | None,
     typer.Option("--model", help="A VAE, as `bench models` lists it. Required.", autocompletion=completion.models),
@@ -130,11 +127,6 @@ def _image(
         )
     _refuse_others_than_vaes(config.parsed("--model", model, config.parse_model), operation)
     wanted = wanted_of([model], [operation], [resolution], [], quiet=quiet)
-    (key,) = wanted.models
-    if not set(_OPERATIONS) & set(models.workload(key).operations):
-        raise ConfigError(
-            f"--model {key}: the settings of a {models.workload(key).name} can't be searched. Choose a VAE."
-        )
     frames, batch, dtype = call
     (image,) = advice.images_of(wanted, batch, dtype, frames)
     source = config.parsed("--weights", weights, config.parse_weights)
