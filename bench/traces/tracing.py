@@ -28,7 +28,7 @@ def representative(case: Case) -> Case:
     workload = models.workload(case.model)
     if workload.parts(case):
         raise ConfigError(
-            f"{label_of(case)}: its stages are predicted one by one, so that there is no trace of the whole call. "
+            f"{label_of(case)}: each stage has a trace of its own, and the whole call has none. "
             "Use `bench predict` or `bench advise`."
         )
     if any(map(case.is_variant, _UNKNOWN)):
