@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Iterable
+from dataclasses import fields, replace
 from importlib.metadata import version
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 
 from bench.record import Case
-from bench.traces.events import Event, Pass, Trace
+from bench.traces.events import Death, Event, Pass, Trace
 from bench.traces.shipped import ShippedTraces
 from bench.workloads.labels import label_of
 
@@ -28,6 +29,25 @@ def message(case: Case, traces: ShippedTraces, ours: Trace, live: Trace) -> str:
         f"{label_of(case)}: {first}. The shipped trace is of {captured}, the live one of {installed}. If the live one "
         "is right, run `make traces`."
     )
+
+
+def deaths_in_order(trace: Trace) -> Trace:
+    """The trace with what dies at one moment in the order of its keys, so that two traces can be compared.
+
+    Between such deaths nothing is allocated, so that memory is the same after any order of them. The order changes once
+    torch.compile has run in the process: calls through its frame hook keep their arguments until they return.
+    """
+    return replace(trace, events=tuple(_deaths_in_order(trace.events)))
+
+
+def _deaths_in_order(events: Iterable[Event]) -> Iterable[Event]:
+    for are_deaths, together in groupby(events, lambda event: isinstance(event, Death)):
+        if are_deaths:
+            yield from sorted(together, key=lambda death: death.key)
+        else:
+            for event in together:
+                is_pass = isinstance(event, Pass)
+                yield replace(event, events=tuple(_deaths_in_order(event.events))) if is_pass else event
 
 
 def difference(ours: Trace, live: Trace) -> str | None:

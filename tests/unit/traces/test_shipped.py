@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import drift
@@ -16,7 +17,7 @@ from bench.core.units import ITEM_BYTES
 from bench.errors import BenchError
 from bench.record import Case, Tile
 from bench.traces import counting, shipped, tape, trace, tracing
-from bench.traces.events import Birth, Pass, Trace
+from bench.traces.events import Birth, Death, Launch, Pass, Trace
 from bench.traces.shipped import ShippedTraces
 from bench.vram import timeline
 from bench.vram.blocks import MIN_BLOCK_BYTES
@@ -94,11 +95,11 @@ def _case(model: str, operation: str, width: int, height: int, *, batch: int = 1
 
 
 def _both(case: Case) -> tuple[ShippedTraces, Trace, Trace]:
-    """The file of the case's model, and the case's shipped and live trace."""
+    """The file of the case's model, and the case's shipped and live trace, each with its deaths in order."""
     traces, ours = shipped.of_model(case.model), shipped.trace_of(case)
     assert traces is not None
     assert ours is not None
-    return traces, ours, trace.capture(case)
+    return traces, drift.deaths_in_order(ours), drift.deaths_in_order(trace.capture(case))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -221,6 +222,31 @@ def test_drift_of_any_part_is_named(change: dict[str, object]) -> None:
     found = drift.difference(ours, replace(live, **change))  # type: ignore[arg-type]
     assert found is not None
     assert next(iter(change)).removesuffix("s") in found
+
+
+def _reordered(traced: Trace, moved: Callable[[Death, Launch | Birth | Death], bool]) -> Trace:
+    """The trace with the first death of a pass after the event that follows it, where `moved` says so of both."""
+    index, a_pass = next((index, event) for index, event in enumerate(traced.events) if isinstance(event, Pass))
+    events = list(a_pass.events)
+    place = next(
+        place
+        for place, (event, following) in enumerate(pairwise(events))
+        if isinstance(event, Death) and moved(event, following)
+    )
+    events[place : place + 2] = reversed(events[place : place + 2])
+    changed = replace(a_pass, events=tuple(events))
+    return replace(traced, events=(*traced.events[:index], changed, *traced.events[index + 1 :]))
+
+
+def test_the_order_of_deaths_at_one_moment_is_no_drift_and_a_later_death_is() -> None:
+    # Given two traces, in one of which two storages that die together die the other way round
+    _, ours, live = _both(A_CASE)
+    swapped = _reordered(live, lambda _, following: isinstance(following, Death))
+    assert swapped != live
+    # Then they have drifted only without the order; a death after the next launch is drift
+    assert drift.difference(ours, drift.deaths_in_order(swapped)) is None
+    later = _reordered(live, lambda _, following: isinstance(following, Launch))
+    assert drift.difference(ours, drift.deaths_in_order(later)) is not None
 
 
 def test_the_files_are_of_the_versions_with_which_the_tests_run() -> None:
