@@ -36,6 +36,11 @@ LOOPBACK = Extra("endpoint,remote", (*HTTP.modules, *ENDPOINT.modules))
 #: Weights of 8 and 4 bits, on top of MEASURE.
 QUANTISED = Extra("quantised", ("bitsandbytes",))
 PARQUET = Extra("parquet", ("pyarrow",))
+#: The cluster, without what its nodes measure with; and an endpoint on it.
+FLEET = Extra("fleet", ("ray",))
+REPLICAS = Extra("fleet", ("ray", *ENDPOINT.modules))
+#: Datasets on the hub.
+SHARE = Extra("share", ("huggingface_hub", "pyarrow"))
 
 #: What is imported to see whether a package works. diffusers imports its parts when they are first used; all of its
 #: models are built on this one.

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "bench"
-HEAVY = {"torch", "diffusers", "transformers", "accelerate", "pynvml"}
+HEAVY = {"torch", "diffusers", "transformers", "accelerate", "pynvml", "ray"}
 
 #: Pure rooms that nearly every other one may import.
 _BASE = {"errors", "core", "record", "workloads"}
@@ -69,6 +69,12 @@ MAY_IMPORT = {
     "wire": {"errors", "core", "workloads"},
     "endpoint": _BASE | {"process", "doctor", "device", "run", "wire"},
     "remote": _BASE | {"packages", "process", "config", "plan", "doctor", "device", "run", "wire"},
+    "fleet": _BASE | {"packages", "process", "config", "plan", "store", "doctor", "device", "run", "endpoint", "wire"},
+    "analysis.plausibility": _BASE | {"config", "analysis.speed"},
+    "sharing": {
+        *(_BASE | {"packages", "process", "config", "plan", "store", "doctor", "run", "predictions"}),
+        *("analysis.plausibility", "report.export", "report.render"),
+    },
     "report": set(),
     "report.document": {"core", "report.lazy_rows"},
     "report.lazy_rows": set(),
@@ -110,6 +116,8 @@ MAY_IMPORT = {
                 "endpoint",
                 "remote",
                 "wire",
+                "fleet",
+                "sharing",
             }
             | {"vram", "predictions"}
         ),

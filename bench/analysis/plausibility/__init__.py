@@ -1,0 +1,1 @@
+"""Whether the figures of a record can be true of its card."""

@@ -1,0 +1,1 @@
+"""Sweeps on every card of a cluster, and an endpoint of several replicas, through Ray."""
