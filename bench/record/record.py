@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -14,11 +15,13 @@ from bench.record.measurements import Memory, Telemetry, Timing
 from bench.record.outcome import Outcome
 from bench.record.prediction import Prediction
 from bench.record.requests import Remote
-from bench.record.stored import SCHEMA_VERSION, Frozen
+from bench.record.stored import SCHEMA_VERSION, Frozen, digest
 
 Kind = Literal["measured", "published", "predicted", "simulated"]
 
 
+#: A name that every file system takes, and that no other program hides.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,119}")
 #: Fields of a stage that its line leaves out if they are not set.
 _OPTIONAL = {"chunks", "steps", "compile_s", "reserved_range"}
 
@@ -104,6 +107,11 @@ class Run(Frozen):
     plan: str = Field(description="digest of the planned cases and of how they are measured")
     cases: int = Field(ge=0, description="how many cases the plan has: fewer lines than this is an unfinished run")
     started_at: str
+
+    @property
+    def stem(self) -> str:
+        """The name of its files without their ending: the id, or a digest if the id is no plain name of a file."""
+        return self.id if _PLAIN_NAME.fullmatch(self.id) else f"run-{digest(self.id)}"
 
 
 class Record(Frozen):

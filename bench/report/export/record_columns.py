@@ -51,7 +51,7 @@ def record_columns(records: Iterable[Record] = ()) -> tuple[Column[RecordRow], .
         stages |= dict.fromkeys(stage.name for stage in record.stages if len(record.stages) > 1)
         has_loading = has_loading or record.loading is not None
     of_stages = (column for name in stages for column in _of_stage(name))
-    return (*_CASE, *map(_other_axis, axes), *_REST, *of_stages, *((_LOADING,) if has_loading else ()))
+    return (*_CASE, *map(_other_axis, axes), *_REST, *of_stages, *((LOADING,) if has_loading else ()))
 
 
 def _of_stage(name: str) -> tuple[Column[RecordRow], ...]:
@@ -81,6 +81,11 @@ def _other_axis(name: str) -> Column[RecordRow]:
     """The column of an axis, which may be named like another column."""
     column = _axis(name, f"the axis `{name}` of the case")
     return replace(column, name=f"axis_{name}") if name in {known.name for known in (*_CASE, *_REST)} else column
+
+
+def is_known_axis(name: str) -> bool:
+    """Whether every table has a column for the axis."""
+    return name in _AXIS_NAMES
 
 
 def _axis(name: str, description: str) -> Column[RecordRow]:
@@ -157,7 +162,7 @@ _CASE: tuple[Column[RecordRow], ...] = (
     _axis("frames", "frames of the video; 1 for an image"),
     _axis("batch", "images, videos or prompts in one call"),
 )
-_LOADING: Column[RecordRow] = Column(
+LOADING: Column[RecordRow] = Column(
     "loading_peak_bytes",
     "count",
     "the peak while the model was loaded, before any call",
