@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 from bench.core.garbage import uncollected
 from bench.errors import ResultsError
 from bench.record import Record, grouped
-from bench.store.reading import AnyRecord, ResultsFile, read, read_file, read_unbuilt
+from bench.store.reading import AnyRecord, ResultsFile, first_record, read, read_file, read_unbuilt
 from bench.store.unbuilt import UnbuiltRecord
 
 
@@ -105,14 +106,20 @@ def latest_run(
     their card, so any card may continue them. A case whose line is bad is measured again. Files that can't be read, or
     that have lines of a newer version, are skipped here; `bench report` warns about them.
     """
-    runs: list[ResultsFile[Record]] = []
+    candidates: list[tuple[str, Path]] = []
     for path in folder.glob("*.jsonl"):
         try:
-            file = read_file(path)
+            first = first_record(path)
+        except OSError:
+            continue
+        if first and first.run.plan == plan and first.vram_limit_bytes == vram_limit_bytes and same_setting(first):
+            candidates.append((first.run.started_at, path))
+    for _, path in sorted(candidates, key=itemgetter(0), reverse=True):  # most of a folder's runs are never read whole
+        try:
+            run = read_file(path)
         except ResultsError:
             continue
-        first = file.records[0] if file.records and not file.has_newer_lines else None
-        if first and first.run.plan == plan and first.vram_limit_bytes == vram_limit_bytes and same_setting(first):
-            cards = {record.device.identity for record in file.records} - {None, identity}
-            runs += [] if cards else [file]
-    return max(runs, key=lambda file: file.records[0].run.started_at, default=None)
+        is_of_this_card = {record.device.identity for record in run.records} <= {None, identity}
+        if is_of_this_card and not run.has_newer_lines:
+            return run
+    return None

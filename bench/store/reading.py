@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -61,6 +62,17 @@ def read_file(path: Path, *, strict: bool = False) -> ResultsFile[Record]:
     ResultsError if the file can't be read or has only bad lines; if `strict`, for the first bad line.
     """
     return _read_file(path, built_record, strict=strict)
+
+
+def first_record(path: Path) -> Record | None:
+    """The first good record of a results file, without reading on. None if there is none. Raises OSError."""
+    if is_named_pipe(path):
+        return None
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            with suppress(ResultsError):
+                return built_record(line.removesuffix(b"\n"), f"{path}, line {number}")
+    return None
 
 
 def _read_file(path: Path, parse: _Parse[AnyRecord], *, strict: bool) -> ResultsFile[AnyRecord]:

@@ -12,6 +12,7 @@ from bench import store
 from bench.errors import ResultsError
 from bench.record import Record
 from bench.store import ResultsFile
+from bench.store.unbuilt import built_record
 
 EARLY, LATE = "2026-01-01T12:00:00.000000Z", "2026-01-02T12:00:00.000000Z"
 FIRST, SECOND = measured(case=a_case(size=64)), measured(case=a_case(size=128))
@@ -264,6 +265,27 @@ def test_files_that_tell_nothing_are_passed_over(tmp_path: Path, data: bytes) ->
     (tmp_path / "other.jsonl").write_bytes(data)
 
     assert unfinished(tmp_path) == "part"
+
+
+def test_of_all_runs_only_the_latest_is_read_beyond_its_first_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device's folder may hold thousands of runs, and each `bench run` looks through them."""
+    lines: list[str] = []
+
+    def counted(line: bytes, where: str) -> Record:
+        lines.append(Path(where).name)
+        return built_record(line, where)
+
+    two_cases = measured(case=a_case(size=64)), measured(case=a_case(size=128))
+    put(tmp_path, "other", *two_cases, plan="plan-2")
+    put(tmp_path, "early", *two_cases, started_at=EARLY, cases=3)
+    put(tmp_path, "late", *two_cases, started_at=LATE, cases=3)
+    monkeypatch.setattr("bench.store.reading.built_record", counted)
+
+    assert unfinished(tmp_path) == "late"
+    names = [line.partition(".")[0] for line in lines]
+    assert sorted(names) == ["early", "late", "late", "late", "other"]
 
 
 def test_an_empty_folder_has_nothing_to_go_on_with(tmp_path: Path) -> None:
