@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 
 from bench.core.garbage import uncollected
 from bench.errors import ResultsError
 from bench.record import Record, grouped
-from bench.store.reading import AnyRecord, ResultsFile, first_record, read, read_file, read_unbuilt
+from bench.store.reading import AnyRecord, ResultsFile, each_unbuilt, first_record, read, read_file
 from bench.store.unbuilt import UnbuiltRecord
 
 
@@ -18,10 +18,9 @@ def read_latest(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[Re
 
     Raises ResultsError as `read` does.
     """
-    files, warnings = read_unbuilt(paths, strict=strict)
-    chosen, notes = latest(files)
-    del files  # the lines of all other records
-    with uncollected():
+    warnings: list[str] = []
+    with uncollected():  # records are many, live on, and hold no cycles
+        chosen, notes = latest(each_unbuilt(paths, warnings, strict=strict))
         records = list(_built(chosen))
     return records, [*warnings, *notes]
 
@@ -43,38 +42,37 @@ def read_all(paths: Sequence[Path]) -> tuple[list[Record], list[str]]:
     return [record for file in files for record in file.records], warnings
 
 
-def latest(files: Sequence[ResultsFile[AnyRecord]]) -> tuple[list[AnyRecord], list[str]]:
+def latest(files: Iterable[ResultsFile[AnyRecord]]) -> tuple[list[AnyRecord], list[str]]:
     """The records that tables show, in the files' order, and notes on unfinished runs and cards of one name.
 
     For each (case, device, VRAM limit, kind) that is the record of the latest finished run. A record of an unfinished
-    run is used, with a note, only if no finished run has the case.
+    run is used, with a note, only if no finished run has the case. Each file is looked at once, and only what is shown
+    of it so far is kept.
     """
-    runs = [run for file in files for run in grouped(file.records, lambda record: record.run.id)]
     chosen: dict[tuple[str, str, int | None, str], tuple[tuple[bool, str], AnyRecord]] = {}
     unfinished: dict[str, str] = {}
-    for records in runs:
-        run_id, planned = records[0].run.id, records[0].run.cases
-        whole = len({record.key for record in records}) >= planned
-        if not whole:
-            unfinished[run_id] = f"run {run_id} is incomplete: {len(records)} of {planned} cases"
-        for record in records:
-            key = (record.case.id, record.device.name, record.vram_limit_bytes, record.kind)
-            rank = (whole, record.run.started_at)
-            if key not in chosen or rank >= chosen[key][0]:
-                chosen[key] = (rank, record)  # assigning to an existing key keeps its place in the dict
+    cards: dict[str, set[str]] = {}
+    for file in files:
+        for records in grouped(file.records, lambda record: record.run.id):
+            run_id, planned = records[0].run.id, records[0].run.cases
+            whole = len({record.key for record in records}) >= planned
+            if not whole:
+                unfinished[run_id] = f"run {run_id} is incomplete: {len(records)} of {planned} cases"
+            for record in records:
+                key = (record.case.id, record.device.name, record.vram_limit_bytes, record.kind)
+                rank = (whole, record.run.started_at)
+                if key not in chosen or rank >= chosen[key][0]:
+                    chosen[key] = (rank, record)  # assigning to an existing key keeps its place in the dict
+                if record.device.identity is not None:
+                    cards.setdefault(record.device.name, set()).add(record.device.identity)
     used = [record for _, record in chosen.values()]
     shown_runs = {record.run.id for record in used}
     notes = [note for run_id, note in unfinished.items() if run_id in shown_runs]
-    return used, [*notes, *_shared_names(used, files)]
+    return used, [*notes, *_shared_names(used, cards)]
 
 
-def _shared_names(chosen: Iterable[AnyRecord], files: Iterable[ResultsFile[AnyRecord]]) -> Iterator[str]:
+def _shared_names(chosen: Iterable[AnyRecord], cards: Mapping[str, set[str]]) -> Iterator[str]:
     """A note for each device name that stands for several cards, because their figures share one table."""
-    cards: dict[str, set[str]] = {}
-    for file in files:
-        for record in file.records:
-            if record.device.identity is not None:
-                cards.setdefault(record.device.name, set()).add(record.device.identity)
     for name in dict.fromkeys(record.device.name for record in chosen):
         count = len(cards.get(name, ()))
         if count > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -151,31 +151,39 @@ def read(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[ResultsFi
     A file with only bad lines is set aside with a warning if another file has records, unless `strict`.
     Raises ResultsError if a path does not exist, and as `read_file` does.
     """
-    return _read(paths, built_record, strict=strict)
-
-
-def read_unbuilt(
-    paths: Sequence[Path], *, strict: bool = False
-) -> tuple[list[ResultsFile[Record | UnbuiltRecord]], list[str]]:
-    """As `read`, in a third of the time, with records that are checked, but mostly not built yet."""
-    return _read(paths, unbuilt_record, strict=strict)
-
-
-def _read(
-    paths: Sequence[Path], parse: _Parse[AnyRecord], *, strict: bool
-) -> tuple[list[ResultsFile[AnyRecord]], list[str]]:
-    files: list[ResultsFile[AnyRecord]] = []
-    bad: list[_NoGoodLineError] = []
+    warnings: list[str] = []
     with uncollected():  # records are many, live on, and hold no cycles
-        for path in _results_files(paths):
-            try:
-                files.append(_without_stand_ins(_read_file(path, parse, strict=strict)))
-            except _NoGoodLineError as error:
-                bad.append(error)
-    if bad and not any(file.records for file in files):
+        files = list(_each(paths, built_record, warnings, strict=strict))
+    return files, warnings
+
+
+def each_unbuilt(
+    paths: Sequence[Path], warnings: list[str], *, strict: bool = False
+) -> Iterator[ResultsFile[Record | UnbuiltRecord]]:
+    """As `read`, file by file and in a third of the time: the records are checked, but mostly not built yet.
+
+    When the last file was read, `warnings` has those of all.
+    """
+    return _each(paths, unbuilt_record, warnings, strict=strict)
+
+
+def _each(
+    paths: Sequence[Path], parse: _Parse[AnyRecord], warnings: list[str], *, strict: bool
+) -> Iterator[ResultsFile[AnyRecord]]:
+    bad: list[_NoGoodLineError] = []
+    has_records = False
+    for path in _results_files(paths):
+        try:
+            file = _without_stand_ins(_read_file(path, parse, strict=strict))
+        except _NoGoodLineError as error:
+            bad.append(error)
+            continue
+        has_records |= bool(file.records)
+        warnings += file.warnings
+        yield file
+    if bad and not has_records:
         raise bad[0]
-    set_aside = [f"{error} The file is ignored." for error in bad]
-    return files, [*set_aside, *(warning for file in files for warning in file.warnings)]
+    warnings[:0] = [f"{error} The file is ignored." for error in bad]
 
 
 def _results_files(paths: Sequence[Path]) -> list[Path]:
