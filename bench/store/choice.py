@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 
@@ -46,16 +47,16 @@ def latest(files: Iterable[ResultsFile[AnyRecord]]) -> tuple[list[AnyRecord], li
     """The records that tables show, in the files' order, and notes on unfinished runs and cards of one name.
 
     For each (case, device, VRAM limit, kind) that is the record of the latest finished run. A record of an unfinished
-    run is used, with a note, only if no finished run has the case. Each file is looked at once, and only what is shown
-    of it so far is kept.
+    run is used, with a note, only if no finished run has the case. Unfinished runs of one plan and device that share a
+    file, as `bench merge` puts them, are finished if together they have every case. Each file is looked at once, and
+    only what is shown of it so far is kept.
     """
     chosen: dict[tuple[str, str, int | None, str], tuple[tuple[bool, str], AnyRecord]] = {}
     unfinished: dict[str, str] = {}
     cards: dict[str, set[str]] = {}
     for file in files:
-        for records in grouped(file.records, lambda record: record.run.id):
+        for records, whole in _runs(file.records):
             run_id, planned = records[0].run.id, records[0].run.cases
-            whole = len({record.key for record in records}) >= planned
             if not whole:
                 unfinished[run_id] = f"run {run_id} is incomplete: {len(records)} of {planned} cases"
             for record in records:
@@ -69,6 +70,25 @@ def latest(files: Iterable[ResultsFile[AnyRecord]]) -> tuple[list[AnyRecord], li
     shown_runs = {record.run.id for record in used}
     notes = [note for run_id, note in unfinished.items() if run_id in shown_runs]
     return used, [*notes, *_shared_names(used, cards)]
+
+
+def _runs(records: Sequence[AnyRecord]) -> Iterator[tuple[list[AnyRecord], bool]]:
+    """The runs of a file, and whether each has, or is part of what has, every case of its plan."""
+    runs = grouped(records, lambda record: record.run.id)
+    known = [{record.key[:-1] for record in run} for run in runs]
+    parts: dict[Hashable, set[Hashable]] = {}
+    for run, cases in zip(runs, known, strict=True):
+        if len(cases) < run[0].run.cases:
+            parts.setdefault(_place(run), set()).update(cases)
+    for run, cases in zip(runs, known, strict=True):
+        planned = run[0].run.cases
+        yield run, len(cases) >= planned or len(parts[_place(run)]) >= planned
+
+
+def _place(run: Sequence[AnyRecord]) -> Hashable:
+    """What is equal of unfinished runs that continue each other."""
+    places = {(record.device.name, record.vram_limit_bytes, record.kind) for record in run}
+    return run[0].run.plan, frozenset(places)
 
 
 def _shared_names(chosen: Iterable[AnyRecord], cards: Mapping[str, set[str]]) -> Iterator[str]:
@@ -85,9 +105,11 @@ def _shared_names(chosen: Iterable[AnyRecord], cards: Mapping[str, set[str]]) ->
 def unfinished(
     folder: Path, plan: str, vram_limit_bytes: int | None, identity: str | None, same_setting: Callable[[Record], bool]
 ) -> ResultsFile[Record] | None:
-    """The latest run of `plan` in a device's folder (`latest_run`), if it is unfinished."""
+    """The latest run of `plan` in a device's folder (`latest_run`), if it is unfinished. Each case has one record."""
     last = latest_run(folder, plan, vram_limit_bytes, identity, same_setting)
-    return None if last is None or is_finished(last) else last
+    if last is None or is_finished(last):
+        return None
+    return replace(last, records=tuple({record.case.id: record for record in last.records}.values()))
 
 
 def is_finished(run: ResultsFile[Record]) -> bool:

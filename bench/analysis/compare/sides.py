@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,6 +12,7 @@ from bench.analysis.compare.machines import Machine, machine_differences, machin
 from bench.core.units import one_line
 from bench.errors import ResultsError
 from bench.record import Record
+from bench.record import Run as RecordRun
 
 SideName = Literal["base", "head"]
 
@@ -25,6 +26,7 @@ class Run:
 
     file: str
     id: str
+    plan: str
     machine: Machine
     planned: int
     records: Mapping[str, Record]
@@ -91,11 +93,14 @@ def _without_copies(name: SideName, given: Sequence[Run]) -> tuple[list[Run], li
 def _runs(file: str, records: Sequence[Record]) -> list[Run]:
     """The runs of a file, each of one machine: a docs page's published rows are of several."""
     by_run: dict[tuple[str, Machine], dict[str, Record]] = {}
-    planned: dict[str, int] = {}
+    runs: dict[str, RecordRun] = {}
     for record in records:
         by_run.setdefault((record.run.id, machine_of(record)), {})[record.case.id] = record
-        planned.setdefault(record.run.id, record.run.cases)
-    return [Run(file, run_id, machine, planned[run_id], cases) for (run_id, machine), cases in by_run.items()]
+        runs.setdefault(record.run.id, record.run)
+    return [
+        Run(file, run_id, runs[run_id].plan, machine, runs[run_id].cases, cases)
+        for (run_id, machine), cases in by_run.items()
+    ]
 
 
 def _by_machine(runs: Sequence[Run]) -> tuple[Run, ...]:
@@ -112,14 +117,24 @@ def _by_machine(runs: Sequence[Run]) -> tuple[Run, ...]:
 
 
 def _unfinished(name: SideName, runs: Sequence[Run]) -> list[str]:
-    finished: Counter[tuple[str, str, int]] = Counter()
+    """A note on each run that lacks cases, also together with others of its plan in its file (`bench merge`)."""
+    cases: defaultdict[tuple[str, str, str, int], set[tuple[Machine, str]]] = defaultdict(set)
     for run in runs:
-        finished[run.file, run.id, run.planned] += len(run.records)
+        cases[run.file, run.plan, run.id, run.planned] |= {(run.machine, case) for case in run.records}
+    lacking = {part: known for part, known in cases.items() if len(known) < part[-1]}
+    together: defaultdict[tuple[object, ...], set[tuple[Machine, str]]] = defaultdict(set)
+    for part, known in lacking.items():
+        together[_parts(part, known)] |= known
     return [
-        f"{name}: run {run_id} is unfinished: {count} of {planned} cases."
-        for (_, run_id, planned), count in finished.items()
-        if count < planned
+        f"{name}: run {part[2]} is unfinished: {len(known)} of {part[-1]} cases."
+        for part, known in lacking.items()
+        if len(together[_parts(part, known)]) < part[-1]
     ]
+
+
+def _parts(part: tuple[str, str, str, int], cases: Iterable[tuple[Machine, str]]) -> tuple[object, ...]:
+    """What is equal of unfinished runs that continue each other: file, plan and machines."""
+    return part[0], part[1], frozenset(machine for machine, _ in cases)
 
 
 def paired_machines(base: Side, head: Side, *, across: bool) -> tuple[tuple[Machine, Machine], ...]:
