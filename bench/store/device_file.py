@@ -64,7 +64,7 @@ class DeviceFile(Generic[_Content]):
         warnings: list[str] = []
         for file in self._files(paths):
             try:
-                content = self._parsed(file)
+                content = self.parsed(file)
             except ResultsError as error:
                 warnings.append(str(error))
                 continue
@@ -81,7 +81,8 @@ class DeviceFile(Generic[_Content]):
             files = sorted(path.rglob(self.name) if path.is_dir() else path.parent.glob(self.name))
             yield from (file for file in files if file.is_file())
 
-    def _parsed(self, path: Path) -> _Content:
+    def parsed(self, path: Path) -> _Content:
+        """The content of a file. Raises ResultsError, which says what to do."""
         again = f"Delete it, and measure again with `{self.command}`."
         try:
             data = json.loads(path.read_bytes())
@@ -105,7 +106,7 @@ class DeviceFile(Generic[_Content]):
             ) from None
 
 
-_CEILINGS_FILE = DeviceFile(
+CEILINGS_FILE = DeviceFile(
     name="ceilings.json",
     model=Ceilings,
     version=CEILINGS_VERSION,
@@ -113,7 +114,7 @@ _CEILINGS_FILE = DeviceFile(
     command="bench doctor --ceilings",
     key=lambda ceilings: ceilings.device.name,
 )
-_WORKSPACES_FILE = DeviceFile(
+WORKSPACES_FILE = DeviceFile(
     name="workspaces.json",
     model=Workspaces,
     version=WORKSPACES_VERSION,
@@ -121,7 +122,7 @@ _WORKSPACES_FILE = DeviceFile(
     command="bench calibrate",
     key=lambda workspaces: (workspaces.device.name, workspaces.cudnn),
 )
-_PICTURES_FILE = DeviceFile(
+PICTURES_FILE = DeviceFile(
     name="quality-*.json",
     model=PictureComparisons,
     version=PICTURES_VERSION,
@@ -129,10 +130,10 @@ _PICTURES_FILE = DeviceFile(
     command="bench quality",
     key=lambda pictures: (pictures.device.name, pictures.recorded_at),  # all of them
 )
-WORKSPACES = _WORKSPACES_FILE.name
-write_ceilings, read_ceilings = _CEILINGS_FILE.write, _CEILINGS_FILE.read
-write_workspaces, read_workspaces = _WORKSPACES_FILE.write, _WORKSPACES_FILE.read
-write_pictures = _PICTURES_FILE.write
+WORKSPACES = WORKSPACES_FILE.name
+write_ceilings, read_ceilings = CEILINGS_FILE.write, CEILINGS_FILE.read
+write_workspaces, read_workspaces = WORKSPACES_FILE.write, WORKSPACES_FILE.read
+write_pictures = PICTURES_FILE.write
 
 
 def read_pictures(paths: Sequence[Path]) -> tuple[list[tuple[str, PictureComparison]], list[str]]:
@@ -140,7 +141,7 @@ def read_pictures(paths: Sequence[Path]) -> tuple[list[tuple[str, PictureCompari
 
     `paths` are folders and results files, beside which files of comparisons are looked for.
     """
-    files, warnings = _PICTURES_FILE.read(paths)
+    files, warnings = PICTURES_FILE.read(paths)
     newest = {
         (content.device.name, *comparison.key): (content.device.name, comparison)
         for content in sorted(files, key=lambda content: content.recorded_at)

@@ -1,0 +1,120 @@
+"""Merges results files and folders into one results folder, which then has each record once.
+
+Each file of the folder is written as a whole or not at all. If the disk is full, the same command completes the folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import store
+from bench.errors import ResultsError
+from bench.sharing import provenance
+from bench.sharing.folder_writer import FolderWriter, alone
+from bench.sharing.given import Given
+from bench.sharing.merge_planning import MergePlan, Tracked, plan_merge, untracked
+from bench.sharing.merging import Prefer, joined
+
+
+@dataclass(frozen=True, slots=True)
+class MergedFile:
+    """A results file that is new or changed.
+
+    Attributes:
+        path: below the folder.
+        added: records that it did not have.
+        records: that it has now.
+        is_new: whether it was not there.
+    """
+
+    path: str
+    added: int
+    records: int
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What was merged, or would be.
+
+    Attributes:
+        files: the results files that are new or changed.
+        device_files: the other files that are, by their paths below the folder.
+        records: in the whole folder.
+        identical: lines whose record another line has too.
+        dropped: records that another one of their key was preferred to.
+        left_out: a message for each given line and file that can't be used.
+        kept_bad: a message for each line of the folder itself that can't be used; it stays.
+    """
+
+    files: tuple[MergedFile, ...]
+    device_files: tuple[str, ...]
+    records: int
+    identical: int
+    dropped: int
+    left_out: tuple[str, ...]
+    kept_bad: tuple[str, ...]
+
+    @classmethod
+    def of(cls, plan: MergePlan) -> Merged:
+        """What a plan comes to."""
+        return cls(
+            tuple(MergedFile(new.path, new.added, len(new.lines), new.before is None) for new in plan.contents),
+            tuple(sorted(plan.facts)),
+            len(plan.chosen.lines),
+            plan.chosen.identical,
+            plan.chosen.dropped,
+            tuple(plan.left_out),
+            tuple(message for _, file in zip(plan.own, plan.files, strict=False) for message in file.bad),
+        )
+
+    @property
+    def added(self) -> int:
+        """Records that the folder did not have."""
+        return sum(file.added for file in self.files)
+
+
+def merge(
+    given: Sequence[Given],
+    out: Path,
+    *,
+    prefer: Prefer | None = None,
+    dry_run: bool = False,
+    tracked: Tracked = untracked,
+) -> Merged:
+    """Add the records of files and folders to a results folder, which need not exist yet.
+
+    What is in the folder comes before what is given. Raises MergeConflictError if two records of one key differ and
+    neither is preferred; ResultsError if a path does not exist, nothing in them is a record, the folder is being
+    written to, or a stand-in's figures would be among measured ones. Nothing is written then.
+    """
+    for item in given:
+        if not item.path.exists():
+            raise ResultsError(f"There is no file or folder {item.path}. `bench run` writes results.")
+    if out.exists() and not out.is_dir():
+        raise ResultsError(f"{out} is a file, but merged results need a folder. Choose another one with --out.")
+    with nullcontext() if dry_run or not out.exists() else alone(out):
+        plan = plan_merge(given, out, prefer, tracked)
+        if not dry_run:
+            _write(plan, out, tracked)
+    return Merged.of(plan)
+
+
+def _write(plan: MergePlan, out: Path, tracked: Tracked) -> None:
+    """Write what is new or changes. Raises ResultsError."""
+    if not (plan.contents or plan.facts or plan.provenance):
+        return
+    writer, existed = FolderWriter(out), out.exists()
+    store.prepare_folder(out)
+    with nullcontext() if existed else alone(out):
+        for content in plan.contents:
+            writer.check(content.path, content.before)
+        if plan.provenance is not None:  # first: the command that completes the folder finds the same origins
+            writer.write(provenance.NAME, plan.provenance.to_json())
+        for place, data in plan.facts.items():
+            writer.write(place, data)
+        for content in tracked(plan.contents, "Writing results"):
+            writer.replace(content.path, joined(plan.files, content.lines), content.before)
