@@ -9,7 +9,9 @@ from bench.errors import BenchError
 
 __all__ = ["BenchError", "advise", "load", "predict"]
 
-def load(results: Paths | None = None, *, all_runs: bool = False) -> pd.DataFrame: ...
+def load(
+    results: Paths | None = None, *, device: Names = (), columns: Names = (), all_runs: bool = False
+) -> pd.DataFrame: ...
 def predict(
     model: Names = (),
     *,

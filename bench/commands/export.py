@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,7 @@ import typer
 from bench.commands.files import given_or_all, refuse_nothing, write_bytes
 from bench.commands.options import Quiet, Results
 from bench.commands.stderr import tell, warn
+from bench.core.units import format_count
 from bench.errors import BenchError, printable
 
 if TYPE_CHECKING:
@@ -21,10 +24,15 @@ _USER = "`bench export --parquet`"
 
 AsCsv = Annotated[bool, typer.Option("--csv", help="Write CSV. The default, unless --out ends in .parquet.")]
 AsParquet = Annotated[
-    bool, typer.Option("--parquet", help="Write Parquet, to --out. Needs pyarrow: pip install pyarrow.")
+    bool,
+    typer.Option(
+        "--parquet",
+        help="Write Parquet, to --out: a file, or with a name that ends in / a dataset of a file for each run. Needs "
+        "pyarrow: pip install pyarrow.",
+    ),
 ]
 OutFile = Annotated[
-    Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write to this file instead of printing.")
+    str | None, typer.Option("--out", "-o", metavar="FILE", help="Write to this file, or FOLDER/, instead of printing.")
 ]
 AllRuns = Annotated[
     bool, typer.Option("--all-runs", help="Every record, not only those of the latest finished run of each case.")
@@ -38,7 +46,7 @@ def export(
     results: Results = None,
     as_csv: AsCsv = False,
     as_parquet: AsParquet = False,
-    out: OutFile = None,
+    out_name: OutFile = None,
     all_runs: AllRuns = False,
     columns: ListColumns = False,
     quiet: Quiet = False,
@@ -49,15 +57,22 @@ def export(
     Published and predicted records are rows too: the column `kind` says which
     they are. CSV is printed unless --out names a file.
 
+    With --parquet --out FOLDER/ the records of all runs are written as a dataset
+    partitioned by device, which `bench.load` and other programs read lazily.
+
     Exit codes: 0 done; 2 wrong usage, no results, results that can't be read, a
     package that is missing, or a file that can't be written.
     """
     if columns:
         _list_columns()
         return
+    out = None if out_name is None else Path(out_name)
     is_parquet = _is_parquet(out, as_csv=as_csv, as_parquet=as_parquet)
     paths = given_or_all(results)
     _refuse_output_as_results(paths)
+    if out is not None and _is_folder(out_name, out, is_parquet=is_parquet):
+        _write_dataset(paths, out, quiet=quiet)
+        return
     records = _records(paths, all_runs=all_runs)
     content = _content(records, paths, is_parquet=is_parquet)
     if out is None:
@@ -88,6 +103,42 @@ def _is_parquet(out: Path | None, *, as_csv: bool, as_parquet: bool) -> bool:
         raise BenchError("--parquet needs a file to write. Add --out FILE.parquet.")
     packages.require(_USER, packages.PARQUET)
     return True
+
+
+def _is_folder(name: str | None, path: Path, *, is_parquet: bool) -> bool:
+    """Whether --out names a folder, for a dataset. Raises BenchError if the format is another."""
+    is_folder = (name or "").endswith(("/", os.sep)) or path.is_dir()
+    if is_folder and not is_parquet:
+        raise BenchError(f"--out {path} is a folder, and only Parquet is written into one. Add --parquet.")
+    return is_folder
+
+
+def _write_dataset(paths: list[Path], out: Path, *, quiet: bool) -> None:
+    from bench import packages, store
+
+    ceilings, warnings = store.read_ceilings(paths)
+    packages.load(_USER, packages.PARQUET)
+    from bench.report.export.dataset import write_dataset
+
+    count = 0
+
+    def records() -> Iterator[Record]:
+        nonlocal count
+        for file in store.each_file(paths, warnings):
+            count += len(file.records)
+            yield from file.records
+
+    try:
+        files = write_dataset(records(), out, ceilings)
+    except OSError as error:
+        raise BenchError(f"{out}: can't be written: {error.strerror}. Choose another folder with --out.") from None
+    warn(warnings)
+    refuse_nothing(files, paths)
+    others = len(set(out.glob("device=*/*.parquet")) - set(files))
+    if others:
+        warn([f"{out} keeps {format_count(others, 'file')} of other runs. Delete the folder first to leave them out."])
+    if not quiet:
+        tell(f"Wrote {count:,} records of {len(files):,} runs to {out}")
 
 
 def _refuse_output_as_results(paths: list[Path]) -> None:

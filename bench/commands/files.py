@@ -154,7 +154,7 @@ def records_and_predictions(paths: Sequence[Path], *, strict: bool = False) -> t
     return [record for record in records if record.kind != "predicted"], predictions
 
 
-def refuse_nothing(records: Sequence[Record], paths: Sequence[Path]) -> None:
+def refuse_nothing(records: Sequence[object], paths: Sequence[Path]) -> None:
     """Raise ResultsError if there are no records to make pages of."""
     if not records:
         places = ", ".join(map(str, paths))

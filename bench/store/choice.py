@@ -58,7 +58,7 @@ def latest(files: Iterable[ResultsFile[AnyRecord]]) -> tuple[list[AnyRecord], li
         for records, whole in _runs(file.records):
             run_id, planned = records[0].run.id, records[0].run.cases
             if not whole:
-                unfinished[run_id] = f"run {run_id} is incomplete: {len(records)} of {planned} cases"
+                unfinished[run_id] = incomplete_note(run_id, len(records), planned)
             for record in records:
                 key = (record.case.id, record.device.name, record.vram_limit_bytes, record.kind)
                 rank = (whole, record.run.started_at)
@@ -96,10 +96,20 @@ def _shared_names(chosen: Iterable[AnyRecord], cards: Mapping[str, set[str]]) ->
     for name in dict.fromkeys(record.device.name for record in chosen):
         count = len(cards.get(name, ()))
         if count > 1:
-            yield (
-                f"{name}: {count} cards of this name have figures here; for each case the latest finished run is used, "
-                "whichever card it ran on"
-            )
+            yield shared_name_note(name, count)
+
+
+def incomplete_note(run: str, records: int, planned: int) -> str:
+    """The note on an unfinished run whose records are shown."""
+    return f"run {run} is incomplete: {records} of {planned} cases"
+
+
+def shared_name_note(device: str, cards: int) -> str:
+    """The note on a device's name that several cards have."""
+    return (
+        f"{device}: {cards} cards of this name have figures here; for each case the latest finished run is used, "
+        "whichever card it ran on"
+    )
 
 
 def unfinished(

@@ -126,7 +126,10 @@ MAY_IMPORT = {
         *("report.document", "report.render", "report.docs", "report.export"),
         *("report.plots", "report.pages", "report.site"),
     },
-    "api": {*(_BASE | {"config", "plan", "store", "vram", "predictions"}), *("analysis.hybrid", "report.export")},
+    "api": {
+        *(_BASE | {"packages", "config", "plan", "store", "vram", "predictions"}),
+        *("analysis.hybrid", "report.export"),
+    },
     "cli": {"errors", "core", "commands"},
     "__main__": {"cli"},
     "__init__": set(),

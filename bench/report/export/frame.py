@@ -40,13 +40,13 @@ def of_rows(rows: Sequence[_Row], columns: Sequence[Column[_Row]]) -> pd.DataFra
 def _series(values: Sequence[Any], kind: Type) -> pd.Series[Any]:
     cells: Any = values
     if kind == "text":
-        cells = [value if value is None or value.isascii() else _in_unicode(value) for value in values]
+        cells = [value if value is None else in_unicode(value) for value in values]
     if kind == "moment":  # a record may hold any text there
         cells = pd.to_datetime(pd.Series(values, dtype="object"), utc=True, errors="coerce", format="ISO8601")
     series: pd.Series[Any] = pd.Series(cells, dtype=_DTYPES[kind])
     return series
 
 
-def _in_unicode(text: str) -> str:
+def in_unicode(text: str) -> str:
     """The text with a question mark for each half of a surrogate pair: JSON may escape one, but no file can hold it."""
-    return text.encode(errors="replace").decode()
+    return text if text.isascii() else text.encode(errors="replace").decode()

@@ -50,12 +50,12 @@ def record_columns(records: Iterable[Record] = ()) -> tuple[Column[RecordRow], .
         axes |= dict.fromkeys(name for name in record.case.axes if name not in _AXIS_NAMES)
         stages |= dict.fromkeys(stage.name for stage in record.stages if len(record.stages) > 1)
         has_loading = has_loading or record.loading is not None
-    of_stages = (column for name in stages for column in _of_stage(name))
-    return (*_CASE, *map(_other_axis, axes), *_REST, *of_stages, *((LOADING,) if has_loading else ()))
+    of_stages = (column for name in stages for column in stage_columns(name))
+    return (*_CASE, *map(axis_column, axes), *_REST, *of_stages, *((LOADING,) if has_loading else ()))
 
 
-def _of_stage(name: str) -> tuple[Column[RecordRow], ...]:
-    """The time and the peak of one of several stages."""
+def stage_columns(name: str) -> tuple[Column[RecordRow], ...]:
+    """The columns of the time and the peak of one of several stages."""
 
     def stage_of(record: Record) -> Stage | None:
         return next((stage for stage in record.stages if stage.name == name and len(record.stages) > 1), None)
@@ -77,7 +77,7 @@ def _of_stage(name: str) -> tuple[Column[RecordRow], ...]:
     )
 
 
-def _other_axis(name: str) -> Column[RecordRow]:
+def axis_column(name: str) -> Column[RecordRow]:
     """The column of an axis, which may be named like another column."""
     column = _axis(name, f"the axis `{name}` of the case")
     return replace(column, name=f"axis_{name}") if name in {known.name for known in (*_CASE, *_REST)} else column

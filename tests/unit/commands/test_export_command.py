@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from factories import a_case, a_run, measured, write_lines
 
+import bench
 from bench.cli import main
 from bench.report.export.record_columns import record_columns
 
@@ -114,3 +115,24 @@ def test_cases_of_one_run_keep_their_order(tmp_path: Path, capsys: pytest.Captur
     path = write_lines(tmp_path / "a.jsonl", [measured(case=a_case(size=size), run=a_run(cases=3)) for size in sizes])
     assert main(["export", str(path)]) == 0
     assert [int(row["width"]) for row in rows(capsys.readouterr().out)] == sizes
+
+
+def test_a_folder_gets_a_dataset_with_the_records_of_all_runs(results: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow comes with the extra parquet")
+    # Given a folder that is not there yet, named as one
+    out = tmp_path / "dataset"
+    assert main(["export", str(results), "--parquet", "--out", f"{out}/", "--quiet"]) == 0
+    # When it is written again, then it is as it was, and loads as the results do
+    assert main(["export", str(results), "--parquet", "--out", str(out), "--quiet"]) == 0
+    assert sorted(path.name for path in out.rglob("*.parquet")) == ["2026-01-01.parquet", "2026-01-02.parquet"]
+    assert list(bench.load(out).run) == ["2026-01-02"]
+    assert list(bench.load(out, all_runs=True).time_s) == [0.5, 0.25]
+
+
+@pytest.mark.parametrize("arguments", [["--out", "results/"], ["--csv", "--out", "results"]])
+def test_only_parquet_is_written_into_a_folder(
+    arguments: list[str], results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(results.parent)
+    assert main(["export", *arguments]) == 2
+    assert "--parquet" in capsys.readouterr().err
