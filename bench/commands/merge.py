@@ -23,15 +23,15 @@ class Preference(StrEnum):
     newest = "newest"
 
 
-Given = Annotated[list[Path], typer.Argument(help="Results files and folders.", metavar="RESULTS...")]
+Given = Annotated[list[Path], typer.Argument(help="Results files and folders.")]
 Folder = Annotated[
     Path, typer.Option("--out", "-o", help="Results folder to merge into. Its own records stay, and come first.")
 ]
 Prefer = Annotated[
     Preference | None,
     typer.Option(
-        help="Which record stays if two of one key differ: that of the results named first, or the one recorded last. "
-        "Default: merge nothing, and name both."
+        help="first: of two records of one key that differ, keep that of the results named first; newest: keep the one "
+        "recorded last. Default: merge nothing, and name both."
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be merged, and write nothing.")]
@@ -83,9 +83,6 @@ def _print(merged: Merged, out: Path, *, dry_run: bool) -> None:
 
     verb = "would add" if dry_run else "added"
     lines = [f"{out}: {verb} {format_count(merged.added, 'record')}; {merged.records:,} in all"]
-    lines += (
-        [f"{format_count(merged.identical, 'line')} with a record that is there already"] if merged.identical else []
-    )
     if merged.identical:
         lines.append(f"{format_count(merged.identical, 'line')} left out whose record another line has")
     if merged.dropped:
