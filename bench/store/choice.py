@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 
 from bench.core.garbage import uncollected
 from bench.errors import ResultsError
 from bench.record import Record, grouped
-from bench.store.reading import AnyRecord, ResultsFile, each_unbuilt, first_record, read, read_file
+from bench.store.reading import AnyRecord, ResultsFile, first_record, read, read_file, read_unbuilt
 from bench.store.unbuilt import UnbuiltRecord
 
 
