@@ -1,9 +1,9 @@
 """A driver, its store and its nodes as a discrete-event simulation. Pure: the same seed gives the same outcome.
 
-The driver is one Python process, so its computation is a resource that one thread has at a time. One thread makes and
-appends the records of a set, and appends to several files share the disk. A node computes the cases of a group one by
-one, and goes on when the driver has written the record. A node that fails loses the case it computes; what its group
-still lacks goes back to the queue. A driver that fails loses what is not on disk; the next one continues.
+The driver is one Python process with a thread for each node: one of them computes at a time. The records of a set are
+appended to one file, one after another; appends to several files share the disk. A node computes the cases of a group
+one by one, and goes on when the driver has written the record. A node that fails loses the case it computes; what its
+group still lacks goes back to the queue. A driver that fails loses what is not on disk; the next one continues.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class _Queue:
         groups = enumerate(result_set.groups)
         self.tasks = deque(_Task(number, tuple(enumerate(group))) for number, group in groups if group)
         self.missing = sum(len(task.cases) for task in self.tasks)
-        self.thread = simpy.Resource(env)
+        self.file = simpy.Resource(env)
         self.changed = env.event()
         self._env = env
 
@@ -200,9 +200,9 @@ class _Simulation:
         """Make and append the record of an answer. If the driver fails before that is done, the case is lost."""
         queue, ((place, case_s),), arrived = self.queues[number], answer.cases, self.env.now
         try:
-            with queue.thread.request() as turn:
+            yield from self.compute(self.costs.case_cpu_s)
+            with queue.file.request() as turn:
                 yield turn
-                yield from self.compute(self.costs.case_cpu_s)
                 with self.disk.request() as lane:
                     yield lane
                     yield self.env.timeout(self.costs.append_s)
