@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -165,11 +165,6 @@ def each_unbuilt(
     When the last file was read, `warnings` has those of all.
     """
     return _each(paths, unbuilt_record, warnings, strict=strict)
-
-
-def each_file(paths: Sequence[Path], warnings: list[str]) -> Iterator[ResultsFile[Record]]:
-    """As `read`, file by file. When the last file was read, `warnings` has those of all too."""
-    return _each(paths, built_record, warnings, strict=False)
 
 
 def _each(
