@@ -5,7 +5,6 @@ One worker serves many cases. It is replaced after out-of-memory, an exception, 
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
 import sys
@@ -17,10 +16,8 @@ from typing import Literal, Protocol
 from bench.core.units import format_bytes
 from bench.device.cpu import host
 from bench.errors import DeviceError, PackageError, WorkerError
-from bench.process.child import Child
 from bench.record import Case, Crashed, Measured, MeasureSettings, OutOfMemory, Phase, TimedOut
 from bench.run.messages import (
-    Answer,
     Broken,
     DeviceAnswer,
     DeviceQuestion,
@@ -31,46 +28,17 @@ from bench.run.messages import (
     RunCase,
     RunInterleaved,
     Start,
-    answers,
 )
 from bench.run.outcome import OnPhase, memory_in
+from bench.run.worker_process import WorkerProcess, worker_error
 from bench.workloads.labels import label_of
 
 #: -P: do not import a `torch.py` or `bench/` in the current folder.
 WORKER = (sys.executable, "-P", "-m", "bench.run.worker")
-_KILL_TIMEOUT_S = 10.0
 _START_TIMEOUT_S = 600.0  # a cold disk takes minutes over importing torch
 _START_ATTEMPTS = 3
 _SIGKILL = 9  # `signal` has no name for it on Windows
 _KEPT = " Finished cases are kept; repeat the command to continue."
-
-
-class WorkerProcess(Child):
-    """A running worker."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        """Start `command` with this process's id as its last argument. Raises OSError if that fails."""
-        super().__init__([*command, str(os.getpid())], own_session=True)
-
-    def answer(self, timeout_s: float) -> Answer | None:
-        """Return its next answer, or None once it is dead. Raises queue.Empty after `timeout_s` seconds."""
-        line = self.line(timeout_s)
-        if line is None:
-            return None
-        try:
-            return answers.validate_json(line)
-        except ValueError:
-            self.kill()  # an invalid answer, so the worker can no longer be trusted
-            return None
-
-    def kill(self, timeout_s: float = _KILL_TIMEOUT_S) -> bool:
-        """Kill the worker. Its standard error can still be read. Raises WorkerError if it does not end."""
-        if not super().kill(timeout_s):
-            raise WorkerError(
-                f"The measuring process {self.pid} can't be killed, because it hangs inside the driver. Reset the "
-                "device or reboot, then repeat the command to continue."
-            )
-        return True
 
 
 class Executor(Protocol):
@@ -124,7 +92,7 @@ class SubprocessExecutor:
                 answer = worker.answer(_START_TIMEOUT_S)
             except queue.Empty:
                 worker.kill()
-                raise _worker_error(f"was not ready within {_START_TIMEOUT_S:.0f} s", worker) from None
+                raise worker_error(f"was not ready within {_START_TIMEOUT_S:.0f} s", worker) from None
             except BaseException:  # Ctrl-C while it starts
                 worker.kill()
                 raise
@@ -135,7 +103,7 @@ class SubprocessExecutor:
             if isinstance(answer, Refused):
                 raise (PackageError if answer.lacks_package else DeviceError)(answer.reason)
             died = worker
-        raise _worker_error(f"ended {_START_ATTEMPTS} times before it was ready", died, _KEPT)
+        raise worker_error(f"ended {_START_ATTEMPTS} times before it was ready", died, _KEPT)
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
         exchange = self._exchange(RunCase(case=case, measure=measure), [case], timeout_s, on_phase)
@@ -176,7 +144,7 @@ class SubprocessExecutor:
             if exchange.end != "died" or exchange.phase is not None:
                 return exchange
             self.close()
-        raise _worker_error(f"died {_START_ATTEMPTS} times before it began {label_of(cases[0])}", worker, _KEPT)
+        raise worker_error(f"died {_START_ATTEMPTS} times before it began {label_of(cases[0])}", worker, _KEPT)
 
     def ask(self, request: DeviceQuestion, timeout_s: float) -> DeviceAnswer:
         """Return the worker's answer to `bench doctor` or `bench calibrate`, within `timeout_s` seconds.
@@ -196,7 +164,7 @@ class SubprocessExecutor:
         if isinstance(answer, DeviceAnswer):
             return answer
         self.close()
-        raise _worker_error("died", worker)
+        raise worker_error("died", worker)
 
     def close(self) -> None:
         if self._worker is not None:
@@ -270,10 +238,3 @@ def _cause_of_death(worker: WorkerProcess, phase: Phase, oom_kills_before: int) 
         return OutOfMemory(where=where, phase=phase, message=f"the worker died: {tail[-300:]}")
     name = signal.Signals(-code).name if code < 0 and -code in signal.valid_signals() else None
     return Crashed(signal=name, exit_code=None if code < 0 else code, phase=phase, stderr_tail=tail)
-
-
-def _worker_error(problem: str, worker: WorkerProcess | None, remedy: str = "") -> WorkerError:
-    """Return the error, with the last line of the worker's standard error: of a traceback, that is the exception."""
-    lines = worker.stderr_tail().splitlines() if worker else []
-    last = lines[-1].rstrip(".") if lines else "none"
-    return WorkerError(f"The measuring process {problem}. Its last line of output: {last}.{remedy}")
