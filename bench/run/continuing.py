@@ -1,0 +1,103 @@
+"""Finds the run to continue, or begins a new one, and claims its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from bench import store
+from bench.plan import Plan
+from bench.record import Device, Environment, Record, Run, timestamp
+from bench.run.messages import Ready
+from bench.run.run_options import RunOptions
+
+
+@contextmanager
+def opened(
+    plan: Plan, ready: Ready, folder: Path, options: RunOptions
+) -> Iterator[tuple[Run, store.RunFile, list[Record]]]:
+    """Yield the run to continue, or a new one: its identity, its file and its records so far.
+
+    The file is claimed until the end of the block, because another card of the same name uses the same folder and may
+    start in the same second.
+    """
+
+    limit_bytes, identity, alike = options.vram_limit_bytes, ready.device.identity, partial(is_alike, ready)
+    with ExitStack() as claims:
+        unfinished = None if options.fresh else store.unfinished(folder, plan.id, limit_bytes, identity, alike)
+        if unfinished is not None and claims.enter_context(store.claimed(unfinished.path)):
+            file = store.RunFile(unfinished.path)
+            file.repair()
+            for warning in unfinished.warnings:
+                options.warn(warning)
+            yield unfinished.records[0].run, file, list(unfinished.records)
+            return
+        started = options.now()
+        path = _new_path(folder, started, plan.config, claims)
+        run_info = Run(
+            id=path.stem, config=plan.config, plan=plan.id, cases=len(plan.cases), started_at=timestamp(started)
+        )
+        yield run_info, store.RunFile(path), []
+
+
+def is_alike(ready: Ready, record: Record) -> bool:
+    """Whether a record was measured in the setting of this worker or client, so that its run may be continued."""
+    here = _setting(ready.device, ready.environment)
+    return _setting(record.device, record.environment) == here and _same_endpoint(record, ready)
+
+
+def _same_endpoint(record: Record, ready: Ready) -> bool:
+    """Whether a record was measured at the same endpoint, with the same client.
+
+    An endpoint that identifies its server is compared by the server, because its address may change. Any other endpoint
+    is compared by its address.
+    """
+    remote = record.remote
+    if remote is None:
+        return ready.endpoint is None
+    expected = ready.client_of(record.case.transport)
+    client = remote.exchanges[0].client if remote.exchanges else expected
+    current, recorded = ready.endpoint, remote.endpoint
+    if (current and current.server_device) or recorded.server_device:
+        same = current is not None and current.server == recorded.server
+    else:
+        url = current.url if current else ready.addresses.get(f"{record.case.model}/{record.case.operation}", "")
+        same = url == recorded.url
+    return same and client == expected
+
+
+def _setting(device: Device, environment: Environment | None) -> tuple[object, ...]:
+    """Return everything that must be equal for a run to be continued, because its figures depend on it.
+
+    RAM and NVML's total memory are left out: they vary slightly with kernel and driver.
+    """
+    if environment is None:
+        return (device.kind, device.name)
+    return (
+        device.kind,
+        device.name,
+        device.total_bytes if device.kind == "cuda" else None,
+        environment.packages,
+        environment.python,
+        environment.driver,
+        environment.cuda,
+        environment.cudnn,
+        environment.threads,
+        environment.variables,
+        environment.stand_in,
+        environment.gpu and (environment.gpu.power_limit_w, environment.gpu.ecc, environment.gpu.mig),
+    )
+
+
+def _new_path(folder: Path, started: datetime, config: str, claims: ExitStack) -> Path:
+    """Claim and return `<UTC time>-<config>.jsonl`, with a number appended if another run began in the same second."""
+    stem = f"{started:%Y%m%dT%H%M%SZ}-{config}"
+    path = folder / f"{stem}.jsonl"
+    number = 2
+    while not claims.enter_context(store.claimed(path)) or path.exists():
+        path = folder / f"{stem}-{number}.jsonl"
+        number += 1
+    return path

@@ -1,0 +1,70 @@
+"""What a run is given besides its plan, whom it tells, and what it returns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from bench.record import Case, Phase, Record, Run
+from bench.run.messages import Ready
+
+#: Outcomes after which a run still ends with exit code 0.
+GOOD = ("measured", "out_of_memory", "skipped")
+
+
+class Observer(Protocol):
+    """Receives the events of a run."""
+
+    def begun(self, run: Run, path: Path, earlier: Sequence[Record], ready: Ready) -> None:
+        """A run begins, or continues after the cases that earlier sessions have finished."""
+
+    def case_begun(self, number: int, case: Case) -> None:
+        """Case `number` of the plan (from 1) is next."""
+
+    def phase_begun(self, phase: Phase) -> None:
+        """The current case has reached this phase."""
+
+    def case_done(self, number: int, record: Record) -> None:
+        """The case is finished and on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """The result of a run: its file and all its records, including those of earlier sessions."""
+
+    path: Path
+    records: tuple[Record, ...]
+    resumed: int = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of cases by outcome."""
+        return dict(Counter(record.outcome.status for record in self.records))
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every case was measured, out of memory or skipped; 1 otherwise."""
+        return 0 if all(record.outcome.status in GOOD for record in self.records) else 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a run is stored and continued.
+
+    Attributes:
+        results: the results folder.
+        vram_limit_bytes: the limit that the executor has set; None without one.
+        fresh: start a new run even if an unfinished one could be continued.
+        now: the clock of the file's name and the records.
+        warn: called with each warning about the file of a continued run.
+    """
+
+    results: Path
+    vram_limit_bytes: int | None = None
+    fresh: bool = False
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    warn: Callable[[str], None] = lambda _: None
