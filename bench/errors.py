@@ -59,6 +59,16 @@ class WorkerError(BenchError):
     exit_code = 1
 
 
+class ExecutorLostError(WorkerError):
+    """What measures is gone together with its machine; what it had begun has to be measured by another."""
+
+
+class ClusterError(BenchError):
+    """A cluster can't be reached, or its nodes can't be used."""
+
+    exit_code = 1
+
+
 class EndpointError(BenchError):
     """Nothing answers at an endpoint's address."""
 

@@ -107,6 +107,19 @@ class Run(Frozen):
     plan: str = Field(description="digest of the planned cases and of how they are measured")
     cases: int = Field(ge=0, description="how many cases the plan has: fewer lines than this is an unfinished run")
     started_at: str
+    shared: bool = Field(
+        default=False,
+        description="equal cards of a cluster shared the cases, and each record names the card that measured it; "
+        "left out if one card measured them all",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        """Leave out `shared` unless it is set: most lines are older than the field.
+
+        Without a return type, which pydantic would take for the schema.
+        """
+        return {name: value for name, value in serialize(self).items() if name != "shared" or value}
 
     @property
     def stem(self) -> str:

@@ -167,9 +167,9 @@ class SubprocessExecutor:
         raise worker_error("died", worker)
 
     def close(self) -> None:
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker = None
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.kill()
 
     def _keep_device(self, worker: WorkerProcess, ready: Ready) -> None:
         """Keep a new worker if it has the run's device. With `auto` it may not, if the GPU has dropped off the bus."""

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bench import store
 from bench.plan import Plan
 from bench.run.case_runner import CaseRunner
 from bench.run.continuing import is_alike, opened
 from bench.run.executor import Executor
 from bench.run.run_options import GOOD, Observer, RunOptions, RunSummary
+from bench.run.shared_run import SharedRun
 
 __all__ = ["GOOD", "Observer", "RunOptions", "RunSummary", "is_alike", "run"]
 
 
-def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer) -> RunSummary:
+def run(plan: Plan, executor: Executor | Sequence[Executor], options: RunOptions, observer: Observer) -> RunSummary:
     """Measure all cases that have no outcome yet. Returns when every case has an outcome on disk.
 
-    Continues the latest unfinished run of the same plan, device, limit and library versions, unless `fresh`. Raises
-    BenchError if the device, the worker or the disk fails; finished cases are kept.
+    Several executors are equal cards, which share the cases (`shared_run`). Continues the latest unfinished run of the
+    same plan, device, limit and library versions, unless `fresh`. Raises BenchError if the device, the worker or the
+    disk fails; finished cases are kept.
     """
     store.prepare_folder(options.results)
+    if isinstance(executor, Sequence):
+        return SharedRun(plan, executor, options, observer).run()
     ready = executor.start()
     store.refuse_stand_in(options.results, store.stand_in_of(ready.environment, ready.endpoint))
     with (

@@ -93,13 +93,17 @@ def shared_name_note(device: str, cards: int) -> str:
 
 
 def unfinished(
-    folder: Path, plan: str, vram_limit_bytes: int | None, identity: str | None, same_setting: Callable[[Record], bool]
+    folder: Path,
+    plan: str,
+    vram_limit_bytes: int | None,
+    identity: str | None,
+    same_setting: Callable[[Record], bool],
+    *,
+    shared: bool = False,
 ) -> ResultsFile[Record] | None:
-    """The latest run of `plan` in a device's folder (`latest_run`), if it is unfinished. Each case has one record."""
-    last = latest_run(folder, plan, vram_limit_bytes, identity, same_setting)
-    if last is None or is_finished(last):
-        return None
-    return replace(last, records=tuple({record.case.id: record for record in last.records}.values()))
+    """The latest run of `plan` in a device's folder (`latest_run`), if it is unfinished."""
+    last = latest_run(folder, plan, vram_limit_bytes, identity, same_setting, shared=shared)
+    return None if last is None or is_finished(last) else last
 
 
 def is_finished(run: ResultsFile[Record]) -> bool:
@@ -108,13 +112,20 @@ def is_finished(run: ResultsFile[Record]) -> bool:
 
 
 def latest_run(
-    folder: Path, plan: str, vram_limit_bytes: int | None, identity: str | None, same_setting: Callable[[Record], bool]
+    folder: Path,
+    plan: str,
+    vram_limit_bytes: int | None,
+    identity: str | None,
+    same_setting: Callable[[Record], bool],
+    *,
+    shared: bool = False,
 ) -> ResultsFile[Record] | None:
     """The latest run of `plan` in a device's folder that was made in the same setting.
 
-    A run with records of another card of this name (`identity`) is skipped. Records of older versions do not name
-    their card, so any card may continue them. A case whose line is bad is measured again. Files that can't be read, or
-    that have lines of a newer version, are skipped here; `bench report` warns about them.
+    If `shared`, only runs that equal cards shared count, whichever of them measured what. Otherwise only runs of one
+    card count, and a run with records of another card of this name (`identity`) is skipped. Records of older versions
+    do not name their card, so any card may continue them. A case whose line is bad is measured again. Files that can't
+    be read, or that have lines of a newer version, are skipped here; `bench report` warns about them.
     """
     candidates: list[tuple[str, Path]] = []
     for path in folder.glob("*.jsonl"):
@@ -122,14 +133,15 @@ def latest_run(
             first = first_record(path)
         except OSError:
             continue
-        if first and first.run.plan == plan and first.vram_limit_bytes == vram_limit_bytes and same_setting(first):
+        is_of_this_sort = first is not None and first.run.plan == plan and first.run.shared == shared
+        if first and is_of_this_sort and first.vram_limit_bytes == vram_limit_bytes and same_setting(first):
             candidates.append((first.run.started_at, path))
     for _, path in sorted(candidates, key=itemgetter(0), reverse=True):  # most of a folder's runs are never read whole
         try:
             run = read_file(path)
         except ResultsError:
             continue
-        is_of_this_card = {record.device.identity for record in run.records} <= {None, identity}
-        if is_of_this_card and not run.has_newer_lines:
+        is_continued = shared or {record.device.identity for record in run.records} <= {None, identity}
+        if is_continued and not run.has_newer_lines:
             return run
     return None

@@ -1,0 +1,222 @@
+"""One run over several equal executors: each takes the next group of cases as soon as it is free.
+
+Each executor has a thread. A card's next case begins only when the record of its last one is on disk. Records are
+written and the observer is told under one lock, so neither needs to know of the threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import store
+from bench.errors import BenchError, ResultsError
+from bench.plan import Plan
+from bench.record import Case, Phase, Record, Run
+from bench.run.case_runner import CaseRunner
+from bench.run.continuing import differences, opened
+from bench.run.executor import Executor
+from bench.run.messages import Ready
+from bench.run.run_options import Observer, RunOptions, RunSummary
+
+
+class _StoppedError(BenchError):
+    """The run ends, so a result that arrives late is not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Cases that are measured together, and how many more of their group an earlier session has measured."""
+
+    cases: tuple[Case, ...]
+    measured_earlier: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """The run, once the first executor is ready."""
+
+    run: Run
+    file: store.RunFile
+    records: list[Record]
+    resumed: int
+    ready: Ready
+
+
+@dataclass(slots=True)
+class _Serialised:
+    """An Observer that passes everything on under a lock."""
+
+    observer: Observer
+    lock: threading.Condition
+
+    def begun(self, run: Run, path: Path, earlier: Sequence[Record], ready: Ready) -> None:
+        with self.lock:
+            self.observer.begun(run, path, earlier, ready)
+
+    def case_begun(self, number: int, case: Case) -> None:
+        with self.lock:
+            self.observer.case_begun(number, case)
+
+    def phase_begun(self, phase: Phase) -> None:
+        with self.lock:
+            self.observer.phase_begun(phase)
+
+    def case_done(self, number: int, record: Record) -> None:
+        with self.lock:
+            self.observer.case_done(number, record)
+
+
+@dataclass(slots=True)
+class SharedRun:
+    """A plan, and the equal executors that share its groups.
+
+    An executor that fails is left out, and what it had begun goes back to the end of the queue: whatever brought it
+    down then meets another card only after everything else is measured.
+    """
+
+    plan: Plan
+    executors: Sequence[Executor]
+    options: RunOptions
+    observer: Observer
+    #: Guards everything below.
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    #: The place of each case in the plan, from 1, by its id.
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _claims: ExitStack = field(default_factory=ExitStack)
+    _begun: _Begun | None = None
+    _waiting: deque[_Group] = field(default_factory=deque)
+    _in_work: int = 0
+    _is_over: bool = False
+    _losses: list[BenchError] = field(default_factory=list)
+
+    def run(self) -> RunSummary:
+        """Measure all cases that have no outcome yet.
+
+        Raises the error of the last executor that failed if cases are left over, and ResultsError if records can't be
+        written. Finished cases are kept.
+        """
+        self.observer = _Serialised(self.observer, self._changed)
+        self._numbers = {case.id: number for number, case in enumerate(self.plan.cases, start=1)}
+        with self._claims, ThreadPoolExecutor(len(self.executors), "card") as threads:
+            serving: list[Future[None]] = []
+            try:
+                serving += [threads.submit(self._serve, executor) for executor in self.executors]
+                done, _ = wait(serving, return_when=FIRST_EXCEPTION)
+            finally:
+                self._end()
+            for future in done:
+                future.result()
+            return self._summary()
+
+    def _summary(self) -> RunSummary:
+        begun = self._begun
+        if begun is None or len(begun.records) < len(self.plan.cases):
+            raise self._losses[-1]
+        return RunSummary(begun.file.path, tuple(begun.records), resumed=begun.resumed)
+
+    def _end(self) -> None:
+        """Let nothing more be measured or written, and release all devices at once."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+        for executor in self.executors:
+            executor.close()
+
+    def _serve(self, executor: Executor) -> None:
+        """Measure with one executor until nothing is left. Raises ResultsError if a record can't be written."""
+        try:
+            runner = self._runner(executor, executor.start())
+            while runner is not None and (group := self._next()) is not None:
+                self._measure(runner, group)
+            executor.close()
+        except ResultsError:
+            raise
+        except BenchError as error:
+            executor.close()
+            self._lose(error)
+
+    def _lose(self, error: BenchError) -> None:
+        """Go on without an executor; that one was closed because the run is over is no loss."""
+        with self._changed:
+            if not self._is_over:
+                self._losses.append(error)
+                if len(self._losses) < len(self.executors):
+                    self.options.warn(f"{error} The other cards measure what it had begun.")
+
+    def _runner(self, executor: Executor, ready: Ready) -> CaseRunner | None:
+        """What measures with an executor that is ready; None if its setting differs from that of the others."""
+        store.refuse_stand_in(self.options.results, store.stand_in_of(ready.environment, ready.endpoint))
+        with self._changed:
+            if self._is_over:
+                return None
+            begun = self._begun = self._begun or self._begin(ready)
+            if different := differences(begun.ready, ready):
+                self.options.warn(
+                    f"A card is left out, because it differs from the others of its type: {'; '.join(different)}. "
+                    "--every-gpu gives each GPU a run of its own."
+                )
+                return None
+        return CaseRunner(self.plan, executor, ready, begun.run, self.options, self.observer, self._numbers)
+
+    def _begin(self, ready: Ready) -> _Begun:
+        """Open the run's file, for as long as the run lasts, and queue what it lacks."""
+        any_card = ready.model_copy(update={"device": ready.device.model_copy(update={"identity": None})})
+        folder = self._claims.enter_context(store.device_folder(self.options.results, any_card.device))
+        run, file, records = self._claims.enter_context(opened(self.plan, any_card, folder, self.options))
+        measured = {record.case.id for record in records}
+        for group in self.plan.groups:
+            cases = tuple(case for case in group if case.id not in measured)
+            if cases:
+                self._waiting.append(_Group(cases, len(group) - len(cases)))
+        self.observer.begun(run, file.path, tuple(records), ready)
+        return _Begun(run, file, records, len(records), ready)
+
+    def _next(self) -> _Group | None:
+        """The next group, as soon as there is one; None if all are finished, or the run is over.
+
+        While others measure the last groups, one may still come back from an executor that is lost.
+        """
+        with self._changed:
+            while not self._waiting and self._in_work and not self._is_over:
+                self._changed.wait()
+            if self._is_over or not self._waiting:
+                return None
+            self._in_work += 1
+            return self._waiting.popleft()
+
+    def _measure(self, runner: CaseRunner, group: _Group) -> None:
+        kept: set[str] = set()
+        try:
+            for batch in runner.measure(group.cases, group.measured_earlier):
+                self._keep(batch)
+                kept.update(record.case.id for record in batch)
+        finally:
+            with self._changed:
+                left = tuple(case for case in group.cases if case.id not in kept)
+                if left:
+                    self._waiting.append(_Group(left, group.measured_earlier + len(kept)))
+                self._in_work -= 1
+                self._changed.notify_all()
+        self._release_if_finished()
+
+    def _keep(self, batch: tuple[Record, ...]) -> None:
+        with self._changed:
+            if self._is_over or self._begun is None:
+                raise _StoppedError("The run is over.")
+            self._begun.file.append(*batch)
+            self._begun.records.extend(batch)
+            for record in batch:
+                self.observer.case_done(self._numbers[record.case.id], record)
+
+    def _release_if_finished(self) -> None:
+        """Once everything is measured, do not wait for cards that have not been free yet."""
+        with self._changed:
+            is_finished = not self._waiting and not self._in_work
+        if is_finished:
+            self._end()
