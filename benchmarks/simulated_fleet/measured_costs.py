@@ -154,7 +154,7 @@ def scheduling(folder: Path, cases: int, rounds: int = ROUNDS) -> Taken:
 
 
 def looking_for_the_run(folder: Path, runs: int) -> Taken:
-    """What a driver takes to find the run to continue, in the folder of a device that has so many runs of 32 records."""
+    """What a driver takes to find the run to continue in a device's folder with so many runs of 32 records."""
     lines = [record.to_json() for record in records(len(scale.CASES))]
     for number in range(runs):
         text = "".join(f"{line}\n" for line in lines)

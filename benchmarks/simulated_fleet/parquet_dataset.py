@@ -8,7 +8,6 @@ bytes are those of distinct records. The texts in the column `record` are the po
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
