@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 
 from bench.core.garbage import uncollected
 from bench.errors import ResultsError
 from bench.record import Record, grouped
-from bench.store.reading import AnyRecord, ResultsFile, each_unbuilt, first_record, read, read_file
+from bench.store.reading import AnyRecord, ResultsFile, first_record, read, read_file, read_unbuilt
 from bench.store.unbuilt import UnbuiltRecord
 
 
@@ -133,15 +133,14 @@ def latest_run(
             first = first_record(path)
         except OSError:
             continue
-        is_of_this_sort = first is not None and first.run.plan == plan and first.run.shared == shared
-        if first and is_of_this_sort and first.vram_limit_bytes == vram_limit_bytes and same_setting(first):
+        if first and first.run.plan == plan and first.vram_limit_bytes == vram_limit_bytes and same_setting(first):
             candidates.append((first.run.started_at, path))
     for _, path in sorted(candidates, key=itemgetter(0), reverse=True):  # most of a folder's runs are never read whole
         try:
             run = read_file(path)
         except ResultsError:
             continue
-        is_continued = shared or {record.device.identity for record in run.records} <= {None, identity}
-        if is_continued and not run.has_newer_lines:
+        is_of_this_card = {record.device.identity for record in run.records} <= {None, identity}
+        if is_of_this_card and not run.has_newer_lines:
             return run
     return None
