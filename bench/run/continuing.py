@@ -27,7 +27,11 @@ def opened(
 
     limit_bytes, identity, alike = options.vram_limit_bytes, ready.device.identity, partial(is_alike, ready)
     with ExitStack() as claims:
-        unfinished = None if options.fresh else store.unfinished(folder, plan.id, limit_bytes, identity, alike)
+        unfinished = (
+            None
+            if options.fresh
+            else store.unfinished(folder, plan.id, limit_bytes, identity, alike, shared=options.shared)
+        )
         if unfinished is not None and claims.enter_context(store.claimed(unfinished.path)):
             file = store.RunFile(unfinished.path)
             file.repair()
@@ -38,7 +42,12 @@ def opened(
         started = options.now()
         path = _new_path(folder, started, plan.config, claims)
         run_info = Run(
-            id=path.stem, config=plan.config, plan=plan.id, cases=len(plan.cases), started_at=timestamp(started)
+            id=path.stem,
+            config=plan.config,
+            plan=plan.id,
+            cases=len(plan.cases),
+            started_at=timestamp(started),
+            shared=options.shared,
         )
         yield run_info, store.RunFile(path), []
 
@@ -69,27 +78,42 @@ def _same_endpoint(record: Record, ready: Ready) -> bool:
     return same and client == expected
 
 
-def _setting(device: Device, environment: Environment | None) -> tuple[object, ...]:
-    """Return everything that must be equal for a run to be continued, because its figures depend on it.
+def differences(usual: Ready, other: Ready) -> list[str]:
+    """What differs in a worker whose figures can't be in a run with the usual ones: `driver 550.1, not 560.2`."""
+    wanted, settings = _setting(usual.device, usual.environment), _setting(other.device, other.environment)
+    return [
+        f"{name} {settings.get(name)}, not {wanted.get(name)}"
+        for name in (wanted | settings)
+        if settings.get(name) != wanted.get(name)
+    ]
+
+
+def _setting(device: Device, environment: Environment | None) -> dict[str, object]:
+    """Return by name everything that must be equal for a run to be continued, because its figures depend on it.
 
     RAM and NVML's total memory are left out: they vary slightly with kernel and driver.
     """
+    setting: dict[str, object] = {"kind": device.kind, "name": device.name}
     if environment is None:
-        return (device.kind, device.name)
-    return (
-        device.kind,
-        device.name,
-        device.total_bytes if device.kind == "cuda" else None,
-        environment.packages,
-        environment.python,
-        environment.driver,
-        environment.cuda,
-        environment.cudnn,
-        environment.threads,
-        environment.variables,
-        environment.stand_in,
-        environment.gpu and (environment.gpu.power_limit_w, environment.gpu.ecc, environment.gpu.mig),
-    )
+        return setting
+    gpu = environment.gpu
+    return setting | {
+        "memory": device.total_bytes if device.kind == "cuda" else None,
+        **{
+            f"package {name}": f"{package.version} {package.commit or ''}".strip()
+            for name, package in environment.packages.items()
+        },
+        "Python": environment.python,
+        "driver": environment.driver,
+        "CUDA": environment.cuda,
+        "cuDNN": environment.cudnn,
+        "threads": environment.threads,
+        **environment.variables,
+        "stand-in": environment.stand_in,
+        "power limit": gpu and gpu.power_limit_w,
+        "ECC": gpu and gpu.ecc,
+        "MIG": gpu and gpu.mig,
+    }
 
 
 def _new_path(folder: Path, started: datetime, config: str, claims: ExitStack) -> Path:

@@ -59,6 +59,7 @@ class RunOptions:
         results: the results folder.
         vram_limit_bytes: the limit that the executor has set; None without one.
         fresh: start a new run even if an unfinished one could be continued.
+        shared: equal cards share the cases, and any of them may continue the run. A run of one card is not continued.
         now: the clock of the file's name and the records.
         warn: called with each warning about the file of a continued run.
     """
@@ -66,5 +67,6 @@ class RunOptions:
     results: Path
     vram_limit_bytes: int | None = None
     fresh: bool = False
+    shared: bool = False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     warn: Callable[[str], None] = lambda _: None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bench import store
 from bench.plan import Plan
 from bench.run.case_runner import CaseRunner
 from bench.run.continuing import is_alike, opened
 from bench.run.executor import Executor
 from bench.run.run_options import GOOD, Observer, RunOptions, RunSummary
+from bench.run.shared_run import SharedRun
 
 __all__ = ["GOOD", "Observer", "RunOptions", "RunSummary", "is_alike", "run"]
 
 
-def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer) -> RunSummary:
+def run(plan: Plan, executor: Executor | Sequence[Executor], options: RunOptions, observer: Observer) -> RunSummary:
     """Measure all cases that have no outcome yet. Returns when every case has an outcome on disk.
 
     Several executors are equal cards, which share the cases (`shared_run`). Continues the latest unfinished run of the

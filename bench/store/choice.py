@@ -133,14 +133,15 @@ def latest_run(
             first = first_record(path)
         except OSError:
             continue
-        if first and first.run.plan == plan and first.vram_limit_bytes == vram_limit_bytes and same_setting(first):
+        is_of_this_sort = first is not None and first.run.plan == plan and first.run.shared == shared
+        if first and is_of_this_sort and first.vram_limit_bytes == vram_limit_bytes and same_setting(first):
             candidates.append((first.run.started_at, path))
     for _, path in sorted(candidates, key=itemgetter(0), reverse=True):  # most of a folder's runs are never read whole
         try:
             run = read_file(path)
         except ResultsError:
             continue
-        is_of_this_card = {record.device.identity for record in run.records} <= {None, identity}
-        if is_of_this_card and not run.has_newer_lines:
+        is_continued = shared or {record.device.identity for record in run.records} <= {None, identity}
+        if is_continued and not run.has_newer_lines:
             return run
     return None
