@@ -59,14 +59,10 @@ class WorkerError(BenchError):
     exit_code = 1
 
 
-class ExecutorLostError(WorkerError):
-    """What measures is gone together with its machine; what it had begun has to be measured by another."""
+class CancelledError(BenchError):
+    """A run was ended by another thread, after Ctrl-C or SIGTERM."""
 
-
-class ClusterError(BenchError):
-    """A cluster can't be reached, or its nodes can't be used."""
-
-    exit_code = 1
+    exit_code = 130
 
 
 class EndpointError(BenchError):

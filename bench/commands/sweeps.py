@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -56,21 +55,13 @@ def run_plan(
         with reporter:
             return scheduler.run(plan, executor, replace(options, warn=reporter.warn), reporter)
     except KeyboardInterrupt:
-        finished = reporter.finished or _lines(reporter.path)
+        finished = reporter.kept
         if not finished:
             raise
         how = "The same command without --fresh" if options.fresh else "The same command"
         kept = f"{finished} of {len(plan.cases)} cases are kept in {reporter.path}."
         tell(f"Interrupted. {kept} {how} continues from there.")
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _lines(path: Path | None) -> int:
-    """The complete lines of a run's file: an interruption can come after a line was written and before it was told."""
-    try:
-        return 0 if path is None else path.read_bytes().count(b"\n")
-    except FileNotFoundError:  # it is created with its first line
-        return 0
 
 
 def _table_of(records: Sequence[Record]) -> Draw:

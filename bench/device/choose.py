@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -14,7 +15,9 @@ from bench.device.cpu import host
 from bench.device.cpu.processor import Processor
 from bench.device.cuda import nvml
 from bench.device.cuda.gpu import Gpu
+from bench.device.cuda.lookout import GpuLookout
 from bench.errors import DeviceError
+from bench.record import Neighbours
 
 #: Errors of CUDA's initialisation. DeferredCudaCallError is a plain Exception, torch.AcceleratorError (newer versions)
 #: a RuntimeError; AssertionError means that torch was built without CUDA.
@@ -106,6 +109,45 @@ def take(device: torch.device, limit_bytes: int | None, exercise: Callable[[torc
     if device.type == "cuda":
         return Gpu(device, limit_bytes, exercise)
     return Processor(device, limit_bytes, exercise)
+
+
+def card_names() -> tuple[tuple[str, ...], str | None]:
+    """The names of the CUDA devices that torch sees, in its order; if there are none, why. Takes no device."""
+    why_not = why_no_cuda()
+    if why_not is not None:
+        return (), why_not
+    return tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())), None
+
+
+class DeviceLookout(Protocol):
+    """Sees who else uses a device."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why that can't be seen; None if it can."""
+
+    @property
+    def total_bytes(self) -> int | None:
+        """All memory of the device."""
+
+    def look(self, *, has_device: bool) -> Neighbours:
+        """The other users now. `has_device`: this process has taken the device."""
+
+
+class _NoLookout:
+    """That of the CPU, which all programs use."""
+
+    reason = "every program uses the CPU"
+    total_bytes = None
+
+    def look(self, *, has_device: bool) -> Neighbours:
+        return Neighbours()
+
+
+def lookout(requested: str) -> DeviceLookout:
+    """The lookout of `auto`, `cpu`, `cuda` or `cuda:N`, which takes no device. Raises DeviceError."""
+    device = choose(requested).device
+    return GpuLookout(device) if device.type == "cuda" else _NoLookout()
 
 
 def name(device: torch.device) -> str:

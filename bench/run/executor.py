@@ -5,6 +5,7 @@ One worker serves many cases. It is replaced after out-of-memory, an exception, 
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import signal
 import sys
@@ -15,19 +16,25 @@ from typing import Literal, Protocol
 
 from bench.core.units import format_bytes
 from bench.device.cpu import host
-from bench.errors import DeviceError, PackageError, WorkerError
+from bench.errors import CancelledError, DeviceError, PackageError, WorkerError
 from bench.record import Case, Crashed, Measured, MeasureSettings, OutOfMemory, Phase, TimedOut
 from bench.run.messages import (
     Broken,
+    CardsListed,
     DeviceAnswer,
     DeviceQuestion,
     Done,
+    EarlyAnswer,
+    EarlyQuestion,
+    ListCards,
+    LookAround,
     PhaseBegun,
     Ready,
     Refused,
     RunCase,
     RunInterleaved,
     Start,
+    Survey,
 )
 from bench.run.outcome import OnPhase, memory_in
 from bench.run.worker_process import WorkerProcess, worker_error
@@ -36,6 +43,7 @@ from bench.workloads.labels import label_of
 #: -P: do not import a `torch.py` or `bench/` in the current folder.
 WORKER = (sys.executable, "-P", "-m", "bench.run.worker")
 _START_TIMEOUT_S = 600.0  # a cold disk takes minutes over importing torch
+_LOOK_TIMEOUT_S = 30.0
 _START_ATTEMPTS = 3
 _SIGKILL = 9  # `signal` has no name for it on Windows
 _KEPT = " Finished cases are kept; repeat the command to continue."
@@ -75,40 +83,57 @@ class SubprocessExecutor:
         self._start_request = Start(device=device, vram_limit_bytes=vram_limit_bytes)
         self._command = tuple(command)
         self._worker: WorkerProcess | None = None
+        self._has_device = False
         self._ready: Ready | None = None
+        self._is_cancelled = False
 
     def start(self) -> Ready:
-        if self._ready is not None and self._worker is not None and self._worker.alive:
+        if self._ready is not None and self._holds_device():
             return self._ready
-        died: WorkerProcess | None = None
-        for _ in range(_START_ATTEMPTS):
-            self.close()
-            try:
-                worker = WorkerProcess(self._command)
-            except OSError as error:
-                raise WorkerError(f"The measuring process could not be started: {error}.") from None
-            try:
-                worker.send(self._start_request.model_dump_json())
-                answer = worker.answer(_START_TIMEOUT_S)
-            except queue.Empty:
-                worker.kill()
-                raise worker_error(f"was not ready within {_START_TIMEOUT_S:.0f} s", worker) from None
-            except BaseException:  # Ctrl-C while it starts
-                worker.kill()
-                raise
-            if isinstance(answer, Ready):
-                self._keep_device(worker, answer)
+        answer = self._ask_early(self._start_request)
+        if isinstance(answer, Ready):
+            self._keep_device(answer)
+            return answer
+        assert isinstance(answer, Refused)  # noqa: S101 - the only other answer to Start
+        raise self._refusal(answer)
+
+    def cards(self) -> CardsListed:
+        """Return the CUDA devices that torch sees, without taking one. Raises as `start`."""
+        answer = self._ask_early(ListCards())
+        if isinstance(answer, Refused):
+            raise self._refusal(answer)
+        assert isinstance(answer, CardsListed)  # noqa: S101 - the only other answer
+        return answer
+
+    def survey(self) -> Survey:
+        """Return who else uses the device, before this executor takes it or afterwards. Raises as `start`."""
+        request = LookAround(device=self._start_request.device)
+        if self._holds_device():
+            with contextlib.suppress(WorkerError):  # it died: ask another, which has not taken the device
+                answer = self._answer_of_holder(request, _LOOK_TIMEOUT_S)
+                assert isinstance(answer, Survey)  # noqa: S101 - the only answer
                 return answer
-            worker.kill()
-            if isinstance(answer, Refused):
-                raise (PackageError if answer.lacks_package else DeviceError)(answer.reason)
-            died = worker
-        raise worker_error(f"ended {_START_ATTEMPTS} times before it was ready", died, _KEPT)
+        early = self._ask_early(request)
+        if isinstance(early, Refused):
+            raise self._refusal(early)
+        assert isinstance(early, Survey)  # noqa: S101 - the only other answer
+        return early
+
+    def cancel(self) -> None:
+        """End everything at once, from another thread, and start nothing more.
+
+        What waits in this executor, and whatever is asked of it later, raises CancelledError.
+        """
+        self._is_cancelled = True
+        worker = self._worker
+        if worker is not None:
+            worker.end()
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
         exchange = self._exchange(RunCase(case=case, measure=measure), [case], timeout_s, on_phase)
         if exchange.end == "done":
             return self._close_if_tainted(exchange.results[0])
+        self._refuse_if_cancelled()
         if exchange.end == "timeout":
             self.close()
             return Done(outcome=TimedOut(timeout_s=timeout_s, phase=exchange.phase))
@@ -124,6 +149,7 @@ class SubprocessExecutor:
         exchange = self._exchange(RunInterleaved(cases=tuple(cases), measure=measure), cases, limit_s, on_phase)
         if exchange.end == "done":
             return tuple(self._close_if_tainted(done) for done in exchange.results)
+        self._refuse_if_cancelled()
         self.close()
         if isinstance(exchange.end, Broken):
             return exchange.end
@@ -152,6 +178,21 @@ class SubprocessExecutor:
         Raises WorkerError if the worker dies or hangs, after which the next question starts another worker; and what
         `start` raises.
         """
+        self.start()
+        answer = self._answer_of_holder(request, timeout_s)
+        assert isinstance(answer, DeviceAnswer)  # noqa: S101 - the only answer to such a question
+        return answer
+
+    def close(self) -> None:
+        worker, self._worker, self._has_device = self._worker, None, False
+        if worker is not None:
+            worker.kill()
+
+    def _holds_device(self) -> bool:
+        return self._has_device and self._worker is not None and self._worker.alive
+
+    def _answer_of_holder(self, request: DeviceQuestion | LookAround, timeout_s: float) -> DeviceAnswer | Survey:
+        """Return the answer of the worker that has the device. Raises WorkerError if it dies or hangs."""
         worker = self._ready_worker()
         worker.send(request.model_dump_json())
         try:
@@ -161,25 +202,67 @@ class SubprocessExecutor:
             raise WorkerError(
                 f"The measuring process did not answer within {timeout_s:.0f} s and was killed."
             ) from None
-        if isinstance(answer, DeviceAnswer):
+        if isinstance(answer, DeviceAnswer | Survey):
             return answer
         self.close()
+        self._refuse_if_cancelled()
         raise worker_error("died", worker)
 
-    def close(self) -> None:
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.kill()
+    def _ask_early(self, request: Start | EarlyQuestion) -> Ready | Refused | EarlyAnswer:
+        """Return the answer of a worker that has not taken the device, which is started at most three times."""
+        died: WorkerProcess | None = None
+        for _ in range(_START_ATTEMPTS):
+            worker = self._early_worker()
+            try:
+                worker.send(request.model_dump_json())
+                answer = worker.answer(_START_TIMEOUT_S)
+            except queue.Empty:
+                self.close()
+                raise worker_error(f"was not ready within {_START_TIMEOUT_S:.0f} s", worker) from None
+            except BaseException:  # Ctrl-C while it starts
+                self.close()
+                raise
+            if isinstance(answer, Ready | Refused | CardsListed | Survey):
+                return answer
+            self.close()
+            self._refuse_if_cancelled()
+            died = worker
+        raise worker_error(f"ended {_START_ATTEMPTS} times before it was ready", died, _KEPT)
 
-    def _keep_device(self, worker: WorkerProcess, ready: Ready) -> None:
+    def _early_worker(self) -> WorkerProcess:
+        """Return a worker that has not taken the device: the one that there is, or a new one."""
+        if self._worker is not None and self._worker.alive and not self._has_device:
+            return self._worker
+        self.close()
+        self._refuse_if_cancelled()
+        try:
+            self._worker = worker = WorkerProcess(self._command)
+        except OSError as error:
+            raise WorkerError(f"The measuring process could not be started: {error}.") from None
+        if self._is_cancelled:  # meanwhile: `cancel` may not have seen this worker
+            self.close()
+            self._refuse_if_cancelled()
+        return worker
+
+    def _refusal(self, answer: Refused) -> DeviceError | PackageError:
+        """Return the error of a worker that refused, and close it."""
+        self.close()
+        return (PackageError if answer.lacks_package else DeviceError)(answer.reason)
+
+    def _refuse_if_cancelled(self) -> None:
+        if self._is_cancelled:
+            self.close()
+            raise CancelledError("The run was cancelled.")
+
+    def _keep_device(self, ready: Ready) -> None:
         """Keep a new worker if it has the run's device. With `auto` it may not, if the GPU has dropped off the bus."""
         if self._ready is not None and ready.device != self._ready.device:
-            worker.kill()
+            self.close()
             raise DeviceError(
                 f"The device changed during the run from {self._ready.device.name} to {ready.device.name}. Results so "
                 "far are kept; repeat the command once the device is back."
             )
-        self._worker, self._ready = worker, ready
+        self._ready, self._has_device = ready, True
 
     def _ready_worker(self) -> WorkerProcess:
         self.start()

@@ -3,7 +3,8 @@
 The parent writes a `Start`, then one `RunCase` or `RunInterleaved` at a time, and ends the worker by closing the pipe.
 The worker answers `Start` with `Ready` or `Refused`, and each other request with any number of `PhaseBegun` and one
 `Done` per case, or with one `Broken`. `bench doctor` sends `Examine` and `MeasureCeiling`, `bench calibrate` sends
-`MeasureWorkspaces`, `bench quality` sends `ComparePictures`; each has one answer.
+`MeasureWorkspaces`, `bench quality` sends `ComparePictures`; each has one answer. `ListCards` and `LookAround` may come
+before `Start`, and take no device.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from bench.record import (
     Measured,
     MeasureSettings,
     Memory,
+    Neighbours,
     Outcome,
     Phase,
     PictureComparison,
@@ -40,6 +42,39 @@ class Start(Frozen):
     type: Literal["start"] = "start"
     device: str
     vram_limit_bytes: int | None = None
+
+
+class ListCards(Frozen):
+    """Report the CUDA devices of this machine."""
+
+    type: Literal["list_cards"] = "list_cards"
+
+
+class CardsListed(Frozen):
+    """The names of the CUDA devices that torch sees, in its order; `reason` says why there are none."""
+
+    type: Literal["cards_listed"] = "cards_listed"
+    names: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+class LookAround(Frozen):
+    """Report who else uses this device, which the worker may have taken or not."""
+
+    type: Literal["look_around"] = "look_around"
+    device: str
+
+
+class Survey(Frozen):
+    """The other users of a device; this worker, and others of its parent, are not counted.
+
+    `reason` says why the driver can't be asked.
+    """
+
+    type: Literal["survey"] = "survey"
+    neighbours: Neighbours = Neighbours()
+    total_bytes: int | None = None
+    reason: str | None = None
 
 
 class RunCase(Frozen):
@@ -191,7 +226,13 @@ class PicturesCompared(Frozen):
 DeviceQuestion = Examine | MeasureCeiling | MeasureWorkspaces | ComparePictures
 DeviceAnswer = Examined | CeilingMeasured | WorkspacesMeasured | PicturesCompared
 
-Request = Annotated[Start | RunCase | RunInterleaved | DeviceQuestion, Field(discriminator="type")]
-Answer = Annotated[Ready | Refused | PhaseBegun | Done | Broken | DeviceAnswer, Field(discriminator="type")]
+#: Requests that a worker answers whether it has taken the device or not, and their answers.
+EarlyQuestion = ListCards | LookAround
+EarlyAnswer = CardsListed | Survey
+
+Request = Annotated[Start | RunCase | RunInterleaved | DeviceQuestion | EarlyQuestion, Field(discriminator="type")]
+Answer = Annotated[
+    Ready | Refused | PhaseBegun | Done | Broken | DeviceAnswer | EarlyAnswer, Field(discriminator="type")
+]
 requests: TypeAdapter[Request] = TypeAdapter(Request)
 answers: TypeAdapter[Answer] = TypeAdapter(Answer)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -98,7 +99,7 @@ class _Line(ProgressColumn):
     def render(self, task: Task) -> Text:
         total, elapsed = int(task.total or 0), int(task.elapsed or 0)
         minutes, seconds = divmod(elapsed, 60)
-        line = Text(no_wrap=True, end="")
+        line = Text(task.fields["title"], "bold", no_wrap=True, end="")
         line.append(f"{int(task.completed)}/{total}", style="progress.download")
         line.append(f" {minutes // 60}:{minutes % 60:02}:{seconds:02} ", style="progress.elapsed")
         if self._console.width >= _BAR_FROM:
@@ -111,11 +112,26 @@ class _Line(ProgressColumn):
         return line
 
 
+def live_bar(console: Console, *, quiet: bool) -> Progress:
+    """The live lines of one or more runs; nothing is drawn if there is no terminal."""
+    return Progress(_Line(console), console=console, transient=True, disable=quiet or not console.is_terminal)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What makes a reporter one of several: their bar, its own title, and warnings that are told for all of them."""
+
+    bar: Progress
+    title: str
+    told: frozenset[str] = frozenset()
+
+
 class Reporter:
     """An Observer that prints one line for each finished case, above a live bar if there is a terminal.
 
     When all cases of a model and operation are finished, it prints them again as the table that `table_of` makes,
-    if that is given. Without `header` it does not say on which device.
+    if that is given. Without `header` it does not say on which device. One of several reporters (`shared`) begins each
+    line with its title.
     """
 
     def __init__(
@@ -126,6 +142,7 @@ class Reporter:
         *,
         quiet: bool = False,
         header: bool = True,
+        shared: Shared | None = None,
     ) -> None:
         self.finished = 0
         self.path: Path | None = None
@@ -133,8 +150,10 @@ class Reporter:
         self._unfinished = _Calls(plan.cases)
         self._estimate, self._position = Estimate(plan.cases), 0
         self._label, self._header = "", header
-        self._bar = Progress(_Line(console), console=console, transient=True, disable=quiet or not console.is_terminal)
-        self._task = self._bar.add_task("starting", total=len(plan.cases), left="")
+        self._title = f"{shared.title}  " if shared else ""
+        self._told = shared.told if shared else frozenset[str]()
+        self._bar = shared.bar if shared else live_bar(console, quiet=quiet)
+        self._task = self._bar.add_task("starting", total=len(plan.cases), left="", title=self._title)
 
     def __enter__(self) -> Reporter:
         self._bar.start()
@@ -173,7 +192,29 @@ class Reporter:
 
     def warn(self, text: str) -> None:
         """Print a warning about the file that the run continues, even if quiet."""
-        say(self._bar.console, f"warning: {one_line(text)}")
+        say(self._bar.console, f"{self._title}warning: {one_line(text)}")
+
+    def tell(self, text: str) -> None:
+        """Print what there is to say besides, unless quiet."""
+        self._say(text)
+
+    def fail(self, text: str) -> None:
+        """Print the error in which the run ended, even if quiet, and remove its bar."""
+        say(self._bar.console, f"{self._title}error: {one_line(text)}", "red")
+        self._bar.update(self._task, visible=False)
+
+    @property
+    def kept(self) -> int:
+        """How many of the plan's cases are on disk.
+
+        The complete lines of a file are counted if nothing was told yet: an interruption can come in between.
+        """
+        if self.finished or self.path is None:
+            return self.finished
+        try:
+            return self.path.read_bytes().count(b"\n")
+        except FileNotFoundError:  # it is created with its first line
+            return 0
 
     def case_begun(self, number: int, case: Case) -> None:
         for earlier in self._plan.cases[self._position : number - 1]:
@@ -200,7 +241,8 @@ class Reporter:
         for load in record.remote.loads if record.remote else ():
             self._say(describe_load(load), indent=4)
         for warning in record.warnings:
-            self._say(f"warning: {warning}", indent=4)
+            if warning not in self._told:
+                self._say(f"warning: {warning}", indent=4)
         self._bar.update(self._task, completed=self.finished, left=about)
         together = self._unfinished.finish(record)
         if self._table_of is not None and len(together) > 1 and not self._quiet:
@@ -208,7 +250,10 @@ class Reporter:
 
     def _say(self, text: str | Text, indent: int = 0) -> None:
         if not self._quiet:
-            say(self._bar.console, one_line(text) if isinstance(text, str) else text, indent=indent)
+            line = Text(one_line(text)) if isinstance(text, str) else text
+            if self._title:
+                line, indent = Text(self._title, "bold") + Text(" " * indent) + line, 0
+            say(self._bar.console, line, indent=indent)
 
 
 def _for_gpus(plan: Plan) -> str | None:
@@ -280,16 +325,16 @@ def _quality(timing: Timing) -> str:
     return count if timing.noise is None else f"{count}, noise {timing.noise:.1%}"
 
 
-def print_summary(summary: RunSummary, console: Console) -> None:
+def print_summary(summary: RunSummary, console: Console, *, indent: int = 0) -> None:
     """Print the run's counts and file, and each case that was not measured."""
     counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in summary.counts.items())
-    say(console, f"{format_count(len(summary.records), 'case')}: {counts}")
+    say(console, f"{format_count(len(summary.records), 'case')}: {counts}", indent=indent)
     for record in summary.records:
         if record.outcome.status != "measured":
             line = Text(f"{label_of(record.case)}: ")
             line.append(describe_case(record), style=_STYLES.get(record.outcome.status, "red"))
-            say(console, line, indent=2)
-    say(console, f"Results: {summary.path}")
+            say(console, line, indent=indent + 2)
+    say(console, f"Results: {summary.path}", indent=indent)
 
 
 def summary_json(summary: RunSummary) -> dict[str, object]:

@@ -30,6 +30,10 @@ class WorkerProcess(Child):
             self.kill()  # an invalid answer, so the worker can no longer be trusted
             return None
 
+    def end(self) -> None:
+        """Kill the worker without waiting for its end. Another thread may be waiting for its answer."""
+        self._process.kill()
+
     def kill(self, timeout_s: float = _KILL_TIMEOUT_S) -> bool:
         """Kill the worker. Its standard error can still be read. Raises WorkerError if it does not end."""
         if not super().kill(timeout_s):

@@ -7,7 +7,7 @@ that return parts of a record import pydantic, which the sampler process does wi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -180,14 +180,18 @@ class Nvml:
             neighbours=self.neighbours(),
         )
 
-    def neighbours(self) -> Neighbours:
-        """Other users of the GPU. Call this before this process uses the device: `bytes` counts all processes."""
+    def neighbours(self, own: Collection[int] = (), *, has_device: bool = False) -> Neighbours:
+        """Other users of the GPU. `own` are further processes that are not counted.
+
+        `bytes` counts all processes, so call this before this process uses the device. If it does (`has_device`), its
+        own memory is left out; `bytes` is None if that is not known.
+        """
         from bench.record import Neighbours  # noqa: PLC0415 - pydantic
 
-        in_use = self._in_use()
+        in_use = self._in_use_by_others() if has_device else self._in_use()
         rates = self._ask("nvmlDeviceGetUtilizationRates", of=self._handle)
         display = self._ask("nvmlDeviceGetDisplayActive")
-        compute, graphics = self._pids("Compute"), self._pids("Graphics")
+        compute, graphics = self._pids("Compute", own), self._pids("Graphics", own)
         return Neighbours(
             count=_credible_count(compute, graphics, in_use),
             bytes=in_use,
@@ -197,12 +201,23 @@ class Nvml:
             display=None if display is None else bool(display),
         )
 
-    def _pids(self, kind: Any) -> set[int] | None:
+    def pids(self) -> set[int]:
+        """All processes that NVML lists on the device, this one included; empty if it lists none."""
+        if self._handle is None:
+            return set()
+        answers = (nvml_calls.processes(kind, self._handle).value for kind in ("Compute", "Graphics"))
+        return {process.pid for listed in answers for process in listed or ()}
+
+    def _pids(self, kind: Any, own: Collection[int]) -> set[int] | None:
         """Other processes that compute or draw on the device; None if they can't be listed."""
         if self._handle is None:
             return None
         listed: tuple[Process, ...] | None = nvml_calls.processes(kind, self._handle).value
-        return None if listed is None else {process.pid for process in listed} - {self._pid}
+        return None if listed is None else {process.pid for process in listed} - {self._pid, *own}
+
+    def _in_use_by_others(self) -> int | None:
+        in_use, process = self._in_use(), self.process().bytes
+        return None if in_use is None or process is None else max(0, in_use - process)
 
     def _in_use(self) -> int | None:
         """Bytes in use, without those that the driver reserves if NVML reports them (since driver 510).

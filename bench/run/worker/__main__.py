@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bench.record import Phase
-    from bench.run.messages import Answer, DeviceQuestion, RunCase, RunInterleaved
+    from bench.run.messages import Answer, DeviceQuestion, RunCase, RunInterleaved, Start
     from bench.run.worker.session import Session
 
 
@@ -49,6 +49,23 @@ def _answers(
     return (result,) if isinstance(result, messages.Broken) else result
 
 
+def _taken(request: Start) -> tuple[Session | None, Answer]:
+    """Return the session that has taken the device, if it could, and the answer."""
+    from bench.errors import BenchError  # noqa: PLC0415 - after the parent's death can be noticed
+    from bench.run import messages, outcome  # noqa: PLC0415
+    from bench.run.worker.session import Session  # noqa: PLC0415 - loads torch
+
+    try:
+        session = Session(request.device, request.vram_limit_bytes)
+    except BenchError as error:
+        return None, messages.Refused(reason=str(error))
+    except Exception as error:  # noqa: BLE001 - a full card, a card that this torch does not support, ...
+        reason = f"--device {request.device} can't be used: {outcome.brief(error).rstrip('.')}."
+        advice = "Check that no other program fills the device, and that this torch supports it."
+        return None, messages.Refused(reason=f"{reason} {advice}")
+    return session, session.ready
+
+
 def main() -> None:
     """Serve until the parent closes the pipe or dies."""
     lifeline.die_with(int(sys.argv[1]))
@@ -56,8 +73,8 @@ def main() -> None:
     lines = lifeline.requests()
 
     from bench import packages  # noqa: PLC0415
-    from bench.errors import BenchError, PackageError  # noqa: PLC0415
-    from bench.run import messages, outcome  # noqa: PLC0415 - after the parent's death can be noticed
+    from bench.errors import PackageError  # noqa: PLC0415
+    from bench.run import messages  # noqa: PLC0415 - after the parent's death can be noticed
 
     def say(answer: Answer) -> None:
         output.write(identity.hide(answer.model_dump_json()) + "\n")  # the only way out for a GPU's UUID
@@ -69,22 +86,17 @@ def main() -> None:
         lines.get()
         say(messages.Refused(reason=str(error), lacks_package=True))
         return
-    from bench.run.worker.session import Session  # noqa: PLC0415 - loads torch
+    from bench.run.worker.look_around import Lookout  # noqa: PLC0415 - loads torch
 
+    lookout = Lookout()
     session: Session | None = None
     while True:
         request = messages.requests.validate_json(lines.get())
         if isinstance(request, messages.Start):
-            try:
-                session = Session(request.device, request.vram_limit_bytes)
-            except BenchError as error:
-                say(messages.Refused(reason=str(error)))
-            except Exception as error:  # noqa: BLE001 - a full card, a card that this torch does not support, ...
-                reason = f"--device {request.device} can't be used: {outcome.brief(error).rstrip('.')}."
-                advice = "Check that no other program fills the device, and that this torch supports it."
-                say(messages.Refused(reason=f"{reason} {advice}"))
-            else:
-                say(session.ready)
+            session, answer = _taken(request)
+            say(answer)
+        elif isinstance(request, messages.EarlyQuestion):
+            say(lookout.answer(request, has_device=session is not None))
         elif session is not None:
             for answer in _answers(request, session, lambda phase: say(messages.PhaseBegun(phase=phase))):
                 say(answer)

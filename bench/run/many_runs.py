@@ -1,0 +1,158 @@
+"""Several runs at once, side by side in this process: one on each card, a thread for each.
+
+The process that measures is another one, so the threads mostly wait for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from bench.core.units import format_count
+from bench.errors import BenchError, CancelledError
+from bench.plan import Plan
+from bench.record import Case, Phase, Record, Run
+from bench.run import scheduler
+from bench.run.executor import Executor
+from bench.run.messages import Ready
+from bench.run.scheduler import Observer, RunOptions, RunSummary
+
+#: Windows notices Ctrl-C only between two waits.
+_WAIT_S = 1.0
+
+
+class CancellableExecutor(Executor, Protocol):
+    """An Executor that another thread can end."""
+
+    def cancel(self) -> None:
+        """End everything at once, and start nothing more: what waits in another thread raises CancelledError."""
+
+
+class View(Protocol):
+    """Shows the runs. Everything may be called by several threads at once."""
+
+    def observer(self, title: str) -> Observer:
+        """The observer of this run."""
+
+    def warn(self, title: str, text: str) -> None:
+        """Show a warning about this run."""
+
+    def failed(self, title: str, error: BenchError) -> None:
+        """Show that this run has ended with an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One of the runs; `title` names it, such as `cuda:1`, and is unique."""
+
+    title: str
+    plan: Plan
+    executor: CancellableExecutor
+    options: RunOptions
+
+
+def run_side_by_side(tasks: Sequence[Task], view: View) -> list[RunSummary | BenchError]:
+    """Run all tasks at once, and return for each its summary, or the error in which it ended, in their order.
+
+    An error ends its own run alone. Ctrl-C in the main thread ends all of them: KeyboardInterrupt is raised once every
+    thread has ended, so that each file is complete and each lock is open. Each executor is closed when its run ends.
+    """
+    company = _Company()
+    with ThreadPoolExecutor(max_workers=max(len(tasks), 1), thread_name_prefix="card") as pool:
+        try:
+            futures = [pool.submit(_run, task, view, company) for task in tasks]
+            while futures and wait(futures, timeout=_WAIT_S).not_done:
+                pass
+        except KeyboardInterrupt:
+            for task in tasks:
+                task.executor.cancel()
+            raise
+    return [future.result() for future in futures]
+
+
+def exit_code(results: Sequence[RunSummary | BenchError]) -> int:
+    """The worst exit code: that of a run, or of the error in which it ended."""
+    return max((result.exit_code for result in results), default=0)
+
+
+def beside_text(others: int) -> str:
+    """The warning of a record that was measured while so many other cards were."""
+    cards, was = ("another card", "was") if others == 1 else (format_count(others, "other card"), "were")
+    return (
+        f"{cards} of this machine {was} measured at the same time; that may lengthen what waits for the processor, the "
+        "bus or the power supply"
+    )
+
+
+def _run(task: Task, view: View, company: _Company) -> RunSummary | BenchError:
+    """Run a task to its end. Other errors than those that a user can meet are raised."""
+    options = replace(
+        task.options, warn=partial(view.warn, task.title), surroundings=partial(company.warnings, task.title)
+    )
+    observer = _Counted(task.title, view.observer(task.title), company)
+    try:
+        with closing(task.executor):  # its card is free while others are still being measured
+            return scheduler.run(task.plan, task.executor, options, observer)
+    except CancelledError as error:
+        return error
+    except BenchError as error:
+        view.failed(task.title, error)
+        return error
+    finally:
+        company.end_case(task.title)
+
+
+@dataclass(slots=True)
+class _Company:
+    """Which runs measure now, and which of the others measured at any time during the current case of each."""
+
+    _met: dict[str, set[str]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin_case(self, title: str) -> None:
+        """A run begins a case."""
+        with self._lock:
+            self._met.pop(title, None)
+            for met in self._met.values():
+                met.add(title)
+            self._met[title] = set(self._met)
+
+    def end_case(self, title: str) -> None:
+        """A run measures nothing for now, or no more."""
+        with self._lock:
+            self._met.pop(title, None)
+
+    def warnings(self, title: str) -> tuple[str, ...]:
+        """The warning of the record of the run's current case; none if it had no company."""
+        with self._lock:
+            met = self._met.get(title, set())
+            return (beside_text(len(met)),) if met else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """An observer that also tells the company when a case begins."""
+
+    title: str
+    observer: Observer
+    company: _Company
+
+    def begun(self, run: Run, path: Path, earlier: Sequence[Record], ready: Ready) -> None:
+        self.observer.begun(run, path, earlier, ready)
+
+    def case_begun(self, number: int, case: Case) -> None:
+        self.company.begin_case(self.title)
+        self.observer.case_begun(number, case)
+
+    def phase_begun(self, phase: Phase) -> None:
+        self.observer.phase_begun(phase)
+
+    def case_done(self, number: int, record: Record) -> None:
+        self.company.end_case(self.title)
+        self.observer.case_done(number, record)
