@@ -70,6 +70,16 @@ Overrides = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for results; they go to FOLDER/<device>/.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start a new run even if an unfinished one could be continued.")]
+Interleave = Annotated[
+    bool,
+    typer.Option(
+        "--interleave",
+        help="Alternate cases that differ only in tiling, precision or variant (A-B-B-A), for a fairer comparison.",
+    ),
+]
+Exclusive = Annotated[
+    bool, typer.Option("--exclusive", help="Wait until no other process uses the GPU, before each group of cases too.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and measure nothing.")]
 VramLimit = Annotated[
     str | None,
@@ -120,6 +130,25 @@ def _known_device(name: str) -> str:
 
     check_name(name)
     return name
+
+
+def _known_cards(text: str | None) -> str | None:
+    from bench.device.base import check_cards
+
+    if text is not None:
+        check_cards(text)
+    return text
+
+
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        "--devices",
+        metavar="CARDS",
+        help="Measure on several CUDA cards at once, each the whole sweep: all, or their numbers, e.g. 0,2.",
+        callback=_known_cards,
+    ),
+]
 
 
 def token_text(variable: str | None) -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from bench.commands import completion, sweeps
+from bench.commands import completion, run_many, run_one
 from bench.commands.options import (
     RESULTS,
     AsJson,
+    Devices,
     DryRun,
+    Exclusive,
     Frames,
     Fresh,
+    Interleave,
     Models,
     Operations,
     Out,
@@ -24,11 +25,8 @@ from bench.commands.options import (
     VramLimit,
     device_option,
 )
-from bench.commands.stderr import interruptible, tell, tell_aliases
-
-if TYPE_CHECKING:
-    from bench.config import Sweep
-    from bench.run.executor import SubprocessExecutor
+from bench.commands.run_request import RunRequest
+from bench.errors import ConfigError
 
 
 def run(
@@ -45,16 +43,12 @@ def run(
     resolution: Resolutions = None,
     frames: Frames = None,
     device: Annotated[str, device_option("Where to measure: auto, cpu, cuda or cuda:N.")] = "auto",
+    devices: Devices = None,
+    exclusive: Exclusive = False,
     vram_limit: VramLimit = None,
     out: Out = RESULTS,
     fresh: Fresh = False,
-    interleave: Annotated[
-        bool,
-        typer.Option(
-            "--interleave",
-            help="Alternate cases that differ only in tiling, precision or variant (A-B-B-A), for a fairer comparison.",
-        ),
-    ] = False,
+    interleave: Interleave = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -67,46 +61,22 @@ def run(
     Exit codes: 0 done (out of memory is a result); 1 a case failed, crashed or
     timed out; 2 wrong usage or configuration; 130 interrupted.
     """
-    from bench import packages
-
-    if not dry_run or config is None:  # the device decides which sweep is the default
-        packages.require("`bench run`", in_child=True)
-    from bench import plan as plans
-    from bench.config import memory_of
-    from bench.run.executor import SubprocessExecutor
-    from bench.run.scheduler import RunOptions
-
-    limit = None if vram_limit is None else memory_of(vram_limit, "--vram-limit")
     chosen = (model or [], operation or [], resolution or [], frames or [])
-    with interruptible(sweeps.NOTHING_MEASURED, sigterm=True), closing(SubprocessExecutor(device, limit)) as executor:
-        sweep = _sweep(config, overrides or [], chosen, executor, quiet=quiet)
-        plan = plans.make(sweep, interleave=interleave)
-        if plan.modules and not dry_run:
-            packages.require("`bench run`", packages.Extra(packages.QUANTISED.name, plan.modules), in_child=True)
-        if dry_run:
-            sweeps.print_plan(plan, as_json=as_json)
-        else:
-            options = RunOptions(results=out, vram_limit_bytes=limit, fresh=fresh)
-            sweeps.measure(plan, executor, options, as_json=as_json, quiet=quiet)
-
-
-def _sweep(
-    name: str | None,
-    overrides: Sequence[str],
-    chosen: tuple[Sequence[str], Sequence[str], Sequence[str], Sequence[int]],
-    executor: SubprocessExecutor,
-    *,
-    quiet: bool,
-) -> Sweep:
-    """The named sweep, or the default one for the device, with overrides and chosen values. Raises ConfigError."""
-    from bench import config
-
-    if name is None:
-        ready = executor.start()
-        name = "docs" if ready.device.kind == "cuda" else "cpu"
-        why = f"{ready.device.name} is a CUDA GPU." if name == "docs" else f"no CUDA GPU is used: {ready.reason}"
-        if not quiet:
-            tell(f"Sweep: {name}.yaml, because {why}")
-    sweep = config.load(config.find(name), overrides, check_axes=not chosen[0])
-    tell_aliases(chosen[0] or sweep.aliases, quiet=quiet)
-    return config.choose(sweep, *chosen)
+    request = RunRequest(
+        config=config,
+        overrides=overrides or [],
+        chosen=chosen,
+        vram_limit=vram_limit,
+        out=out,
+        fresh=fresh,
+        interleave=interleave,
+        dry_run=dry_run,
+        as_json=as_json,
+        quiet=quiet,
+    )
+    if devices is None:
+        run_one.measure(request, device, exclusive=exclusive)
+    elif device != "auto":
+        raise ConfigError("--device and --devices exclude each other. Give one of them.")
+    else:
+        run_many.measure(request, devices, exclusive=exclusive)

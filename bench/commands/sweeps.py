@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NOTHING_MEASURED = "Interrupted before anything was measured."
 
 
-def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: bool, quiet: bool) -> None:
+def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: bool, quiet: bool) -> NoReturn:
     """Run a plan, print its progress and summary, and exit with its exit code."""
     from bench.report.render import terminal
     from bench.run import progress

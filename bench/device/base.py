@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from bench.core.units import format_bytes, format_exact
+from bench.core.units import format_bytes, format_count, format_exact
 from bench.errors import DeviceError, printable
 from bench.record import ContextFoundBy, Device, GpuSettings, Memory, Telemetry, TorchSettings
 
@@ -40,6 +40,42 @@ def check_name(requested: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name, re.ASCII):
         raise DeviceError(f"--device {printable(requested, 80)}: no such device. Valid: auto, cpu, cuda or cuda:N.")
     return name
+
+
+def check_cards(requested: str) -> tuple[int, ...] | None:
+    """The numbers of the cards in `0,2` or `cuda:0,cuda:2`; None for `all`. Raises DeviceError. Asks no device."""
+    name = requested.strip().lower()
+    if name == "all":
+        return None
+    parts = [part.strip().removeprefix("cuda:") for part in name.split(",")]
+    if not all(re.fullmatch(r"\d{1,4}", part, re.ASCII) for part in parts):
+        shown = printable(requested, 80)
+        raise DeviceError(f"--devices {shown}: no such list of cards. Valid: all, or numbers as in 0,2.")
+    cards = tuple(map(int, parts))
+    twice = next((card for card in cards if cards.count(card) > 1), None)
+    if twice is not None:
+        raise DeviceError(f"--devices {printable(requested, 80)}: duplicate card {twice}. Give each card once.")
+    return cards
+
+
+def chosen_cards(requested: str, count: int, reason: str | None = None) -> tuple[int, ...]:
+    """The numbers of the requested cards, of `count` that torch sees; `reason` says why it sees none.
+
+    Raises DeviceError.
+    """
+    cards = check_cards(requested)
+    if not count:
+        raise DeviceError(f"--devices {printable(requested, 80)}: {reason or 'torch sees no CUDA device.'}{OR_THE_CPU}")
+    if cards is None:
+        return tuple(range(count))
+    missing = next((card for card in cards if card >= count), None)
+    if missing is not None:
+        last = f"The last is {count - 1}." if count > 1 else "It is number 0."
+        raise DeviceError(
+            f"--devices {printable(requested, 80)}: there is no card {missing}; torch has "
+            f"{format_count(count, 'CUDA device')}. {last}"
+        )
+    return cards
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ class ManyReporter:
     """
 
     def __init__(self, plan: Plan, titles: Sequence[str], console: Console, *, quiet: bool = False) -> None:
-        self._plan, self._console, self._quiet = plan, console, quiet
         self._lock = threading.RLock()
         self._bar = progress.live_bar(console, quiet=quiet)
         width = max(map(len, titles), default=0)
@@ -38,12 +37,6 @@ class ManyReporter:
         }
 
     def __enter__(self) -> ManyReporter:
-        if len(self._reporters) > 1 and not self._quiet:
-            count = len(self._reporters)
-            say(
-                self._console,
-                f"{count} runs are measured at the same time. Each record says so, because that may slow them.",
-            )
         self._bar.start()
         return self
 

@@ -57,13 +57,16 @@ class Task:
     options: RunOptions
 
 
-def run_side_by_side(tasks: Sequence[Task], view: View) -> list[RunSummary | BenchError]:
+def run_side_by_side(
+    tasks: Sequence[Task], view: View, *, in_one_machine: bool = True
+) -> list[RunSummary | BenchError]:
     """Run all tasks at once, and return for each its summary, or the error in which it ended, in their order.
 
     An error ends its own run alone. Ctrl-C in the main thread ends all of them: KeyboardInterrupt is raised once every
     thread has ended, so that each file is complete and each lock is open. Each executor is closed when its run ends.
+    If the runs are `in_one_machine`, each record says how many others were measured at the same time.
     """
-    company = _Company()
+    company = _Company() if in_one_machine else None
     with ThreadPoolExecutor(max_workers=max(len(tasks), 1), thread_name_prefix="card") as pool:
         try:
             futures = [pool.submit(_run, task, view, company) for task in tasks]
@@ -90,12 +93,13 @@ def beside_text(others: int) -> str:
     )
 
 
-def _run(task: Task, view: View, company: _Company) -> RunSummary | BenchError:
+def _run(task: Task, view: View, company: _Company | None) -> RunSummary | BenchError:
     """Run a task to its end. Other errors than those that a user can meet are raised."""
-    options = replace(
-        task.options, warn=partial(view.warn, task.title), surroundings=partial(company.warnings, task.title)
-    )
-    observer = _Counted(task.title, view.observer(task.title), company)
+    options = replace(task.options, warn=partial(view.warn, task.title))
+    observer = view.observer(task.title)
+    if company is not None:
+        options = replace(options, surroundings=partial(company.warnings, task.title))
+        observer = _Counted(task.title, observer, company)
     try:
         with closing(task.executor):  # its card is free while others are still being measured
             return scheduler.run(task.plan, task.executor, options, observer)
@@ -105,7 +109,8 @@ def _run(task: Task, view: View, company: _Company) -> RunSummary | BenchError:
         view.failed(task.title, error)
         return error
     finally:
-        company.end_case(task.title)
+        if company is not None:
+            company.end_case(task.title)
 
 
 @dataclass(slots=True)

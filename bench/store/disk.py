@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -21,7 +22,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
     If that fails, the older file stays.
     """
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    fresh = path.with_name(f"{path.name}.{_writer()}.new")
     fresh.unlink(missing_ok=True)
     try:
         append_bytes(fresh, data)
@@ -32,6 +33,11 @@ def write_whole(path: Path, data: bytes) -> None:
         fresh.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _writer() -> str:
+    """A name for this thread's temporary files: several runs of one process may write in one folder."""
+    return f"{os.getpid()}-{threading.get_ident()}"
 
 
 def published() -> Path | None:
@@ -114,7 +120,7 @@ def reported(path: Path) -> Iterator[None]:
 
 def prepare_folder(folder: Path) -> None:
     """Create a results folder and check that a file can be written in it. Raises ResultsError."""
-    probe = folder / f".write-check-{os.getpid()}"
+    probe = folder / f".write-check-{_writer()}"
     with reported(folder):
         if folder.exists() and not folder.is_dir():
             raise ResultsError(f"{folder} is a file, but results need a folder. Choose another path with --out.")

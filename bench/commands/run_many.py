@@ -1,0 +1,110 @@
+"""`bench run --devices`: a sweep on several cards of this machine, side by side."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from bench.commands import run_one, sweeps
+from bench.commands.run_request import RunRequest
+from bench.commands.stderr import INTERRUPTED, interruptible, tell
+
+if TYPE_CHECKING:
+    from bench.errors import BenchError
+    from bench.plan import Plan
+    from bench.run.executor import SubprocessExecutor
+    from bench.run.many_progress import ManyReporter
+    from bench.run.scheduler import RunSummary
+
+
+def measure(request: RunRequest, devices: str, *, exclusive: bool) -> None:
+    """Measure the sweep on each of these cards, print progress and summaries, and exit with the worst exit code."""
+    from bench.device import base
+    from bench.run.executor import SubprocessExecutor
+
+    request.require_packages()
+    plan = None if request.config is None else request.plan()  # a wrong sweep is refused before a worker is started
+    if plan is not None and request.dry_run:
+        request.print_plan(plan)
+        return
+    limit, numbers = request.limit_bytes, base.check_cards(devices)
+    first = SubprocessExecutor(f"cuda:{numbers[0] if numbers else 0}", limit)
+    with interruptible(sweeps.NOTHING_MEASURED, sigterm=True), closing(first):
+        listed = first.cards()
+        cards = base.chosen_cards(devices, len(listed.names), listed.reason)
+        plan = plan or request.plan(lambda: ("docs", _why_docs([listed.names[card] for card in cards])))
+        if request.dry_run:
+            request.print_plan(plan)
+            return
+        executors = [first, *(SubprocessExecutor(f"cuda:{card}", limit) for card in cards[1:])]
+        named = {f"cuda:{card}": executor for card, executor in zip(cards, executors, strict=True)}
+        _measure_on(plan, named, request, exclusive=exclusive)
+
+
+def _measure_on(
+    plan: Plan, executors: Mapping[str, SubprocessExecutor], request: RunRequest, *, exclusive: bool
+) -> NoReturn:
+    """Measure the plan on these cards, print what became of it, and exit."""
+    from bench.report.render import terminal
+    from bench.run import many_progress, many_runs
+
+    if len(executors) == 1 and not request.as_json:  # JSON keeps its form, however many cards there are
+        (executor,) = executors.values()
+        run_one.measure_with(plan, run_one.executor_for(executor, request, exclusive=exclusive), request)
+    results = _results(plan, executors, request, exclusive=exclusive)
+    if request.as_json:
+        typer.echo(json.dumps(many_progress.summaries_json(results), indent=2))
+    elif not request.quiet:
+        terminal.show(partial(many_progress.print_summaries, results))
+    raise typer.Exit(many_runs.exit_code(list(results.values())))
+
+
+def _results(
+    plan: Plan, executors: Mapping[str, SubprocessExecutor], request: RunRequest, *, exclusive: bool
+) -> dict[str, RunSummary | BenchError]:
+    """Run the plan on these cards; exits if it is interrupted."""
+    from rich.console import Console
+
+    from bench.run.exclusive import ExclusiveExecutor
+    from bench.run.many_progress import ManyReporter
+    from bench.run.many_runs import Task, run_side_by_side
+
+    options = request.run_options()
+    reporter = ManyReporter(plan, list(executors), Console(stderr=True), quiet=request.quiet)
+    tasks = [
+        Task(
+            title, plan, ExclusiveExecutor(executor, partial(reporter.tell, title)) if exclusive else executor, options
+        )
+        for title, executor in executors.items()
+    ]
+    if len(tasks) > 1 and not request.quiet:
+        tell(f"{len(tasks)} cards are measured at the same time. That may slow them, so each record says so.")
+    try:
+        with reporter:
+            return dict(zip(executors, run_side_by_side(tasks, reporter), strict=True))
+    except KeyboardInterrupt:
+        if not any(kept for _, kept, _ in reporter.kept()):
+            raise
+        _tell_kept(plan, reporter, fresh=request.fresh)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _tell_kept(plan: Plan, reporter: ManyReporter, *, fresh: bool) -> None:
+    """Say of each card how many cases are kept where."""
+    how = "The same command without --fresh" if fresh else "The same command"
+    tell(f"Interrupted. {how} continues each card from there:")
+    for title, kept, path in reporter.kept():
+        where = f" in {path}" if path is not None and kept else ""
+        tell(f"  {title}: {kept} of {len(plan.cases)} cases are kept{where}.")
+
+
+def _why_docs(names: Sequence[str]) -> str:
+    """`2 CUDA GPUs measure it: NVIDIA H100 (2).`"""
+    counted = ", ".join(name if count == 1 else f"{name} ({count})" for name, count in Counter(names).items())
+    return f"{counted} is a CUDA GPU." if len(names) == 1 else f"{len(names)} CUDA GPUs measure it: {counted}."
