@@ -132,6 +132,27 @@ def _known_device(name: str) -> str:
     return name
 
 
+On = Annotated[
+    str | None,
+    typer.Option(
+        "--on",
+        metavar="CLUSTER",
+        help="Measure on a Ray cluster: ray for that of RAY_ADDRESS, or else this machine; ray://HOST:PORT for a Ray "
+        "Client server. Equal GPUs share the cases, and each type of GPU has its own results.",
+    ),
+]
+EveryGpu = Annotated[
+    bool, typer.Option("--every-gpu", help="With --on: each GPU measures the whole sweep, instead of sharing it.")
+]
+AnyVersions = Annotated[
+    bool,
+    typer.Option(
+        "--any-versions",
+        help="With --on: also use nodes whose torch, diffusers or transformers differ from those here.",
+    ),
+]
+
+
 def _known_cards(text: str | None) -> str | None:
     from bench.device.base import check_cards
 

@@ -6,17 +6,20 @@ from typing import Annotated
 
 import typer
 
-from bench.commands import completion, run_many, run_one
+from bench.commands import completion, run_fleet, run_many, run_one
 from bench.commands.options import (
     RESULTS,
+    AnyVersions,
     AsJson,
     Devices,
     DryRun,
+    EveryGpu,
     Exclusive,
     Frames,
     Fresh,
     Interleave,
     Models,
+    On,
     Operations,
     Out,
     Overrides,
@@ -45,6 +48,9 @@ def run(
     device: Annotated[str, device_option("Where to measure: auto, cpu, cuda or cuda:N.")] = "auto",
     devices: Devices = None,
     exclusive: Exclusive = False,
+    on: On = None,
+    every_gpu: EveryGpu = False,
+    any_versions: AnyVersions = False,
     vram_limit: VramLimit = None,
     out: Out = RESULTS,
     fresh: Fresh = False,
@@ -74,7 +80,12 @@ def run(
         as_json=as_json,
         quiet=quiet,
     )
-    if devices is None:
+    if on is not None:
+        run_fleet.check_options(on, device, devices)
+        run_fleet.measure(request, on, device, every_gpu=every_gpu, any_versions=any_versions, exclusive=exclusive)
+    elif every_gpu or any_versions:
+        raise ConfigError("--every-gpu and --any-versions are for a cluster. Add --on ray, or use --devices all.")
+    elif devices is None:
         run_one.measure(request, device, exclusive=exclusive)
     elif device != "auto":
         raise ConfigError("--device and --devices exclude each other. Give one of them.")

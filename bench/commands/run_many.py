@@ -91,11 +91,11 @@ def _results(
     except KeyboardInterrupt:
         if not any(kept for _, kept, _ in reporter.kept()):
             raise
-        _tell_kept(plan, reporter, fresh=request.fresh)
+        tell_kept(plan, reporter, fresh=request.fresh)
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _tell_kept(plan: Plan, reporter: ManyReporter, *, fresh: bool) -> None:
+def tell_kept(plan: Plan, reporter: ManyReporter, *, fresh: bool) -> None:
     """Say of each card how many cases are kept where."""
     how = "The same command without --fresh" if fresh else "The same command"
     tell(f"Interrupted. {how} continues each card from there:")

@@ -26,11 +26,17 @@ class ManyReporter:
     Its methods, and the observers, may be called by several threads.
     """
 
-    def __init__(self, plan: Plan, titles: Sequence[str], console: Console, *, quiet: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, titles: Sequence[str], console: Console, *, quiet: bool = False, most_beside: int = 0
+    ) -> None:
+        """`most_beside`: so many cards of a machine may be measured beside another one, if more than there are runs.
+
+        The records' warnings about that are not shown.
+        """
         self._lock = threading.RLock()
         self._bar = progress.live_bar(console, quiet=quiet)
         width = max(map(len, titles), default=0)
-        told = frozenset(beside_text(others) for others in range(1, len(titles)))
+        told = frozenset(beside_text(others) for others in range(1, max(len(titles), most_beside + 1)))
         self._reporters = {
             title: Reporter(plan, console, quiet=quiet, shared=Shared(self._bar, title.ljust(width), told))
             for title in titles

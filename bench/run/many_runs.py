@@ -5,10 +5,11 @@ The process that measures is another one, so the threads mostly wait for it.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -49,12 +50,17 @@ class View(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One of the runs; `title` names it, such as `cuda:1`, and is unique."""
+    """One of the runs; `title` names it, such as `cuda:1`, and is unique. Several executors share its cases."""
 
     title: str
     plan: Plan
-    executor: CancellableExecutor
+    executor: CancellableExecutor | Sequence[CancellableExecutor]
     options: RunOptions
+
+    @property
+    def executors(self) -> Sequence[CancellableExecutor]:
+        """All that measure for this run."""
+        return self.executor if isinstance(self.executor, Sequence) else (self.executor,)
 
 
 def run_side_by_side(
@@ -66,15 +72,15 @@ def run_side_by_side(
     thread has ended, so that each file is complete and each lock is open. Each executor is closed when its run ends.
     If the runs are `in_one_machine`, each record says how many others were measured at the same time.
     """
-    company = _Company() if in_one_machine else None
+    company = Company() if in_one_machine else None
     with ThreadPoolExecutor(max_workers=max(len(tasks), 1), thread_name_prefix="card") as pool:
         try:
             futures = [pool.submit(_run, task, view, company) for task in tasks]
             while futures and wait(futures, timeout=_WAIT_S).not_done:
                 pass
         except KeyboardInterrupt:
-            for task in tasks:
-                task.executor.cancel()
+            for executor in itertools.chain.from_iterable(task.executors for task in tasks):
+                executor.cancel()
             raise
     return [future.result() for future in futures]
 
@@ -93,7 +99,7 @@ def beside_text(others: int) -> str:
     )
 
 
-def _run(task: Task, view: View, company: _Company | None) -> RunSummary | BenchError:
+def _run(task: Task, view: View, company: Company | None) -> RunSummary | BenchError:
     """Run a task to its end. Other errors than those that a user can meet are raised."""
     options = replace(task.options, warn=partial(view.warn, task.title))
     observer = view.observer(task.title)
@@ -101,7 +107,9 @@ def _run(task: Task, view: View, company: _Company | None) -> RunSummary | Bench
         options = replace(options, surroundings=partial(company.warnings, task.title))
         observer = _Counted(task.title, observer, company)
     try:
-        with closing(task.executor):  # its card is free while others are still being measured
+        with ExitStack() as held:  # its cards are free while others are still being measured
+            for executor in task.executors:
+                held.enter_context(closing(executor))
             return scheduler.run(task.plan, task.executor, options, observer)
     except CancelledError as error:
         return error
@@ -114,7 +122,7 @@ def _run(task: Task, view: View, company: _Company | None) -> RunSummary | Bench
 
 
 @dataclass(slots=True)
-class _Company:
+class Company:
     """Which runs measure now, and which of the others measured at any time during the current case of each."""
 
     _met: dict[str, set[str]] = field(default_factory=dict)
@@ -146,7 +154,7 @@ class _Counted:
 
     title: str
     observer: Observer
-    company: _Company
+    company: Company
 
     def begun(self, run: Run, path: Path, earlier: Sequence[Record], ready: Ready) -> None:
         self.observer.begun(run, path, earlier, ready)

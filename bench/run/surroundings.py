@@ -76,6 +76,12 @@ def variables(environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
     }
 
 
+def shippable(environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
+    """Return the variables that can change a measurement, as they are, except those that name cards or files here."""
+    names = variables(environment).keys() - {"CUDA_VISIBLE_DEVICES", "LD_PRELOAD"}
+    return {name: value for name, value in environment.items() if name in names}
+
+
 def old_pynvml() -> str | None:
     """Return the version of an old `pynvml` package that is imported instead of nvidia-ml-py; None if there is none.
 

@@ -1,0 +1,205 @@
+"""The connection to a Ray cluster: finding it, shipping this program to it, and what its nodes are.
+
+Ray prints and sends much that nobody asked for; here it is silenced, and no usage is reported to its makers.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import socket
+import tempfile
+import threading
+from collections import ChainMap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+import bench
+from bench.errors import ClusterError, listed, printable
+from bench.fleet import node_facts
+from bench.fleet.address import CLIENT, OWN, VARIABLE
+from bench.fleet.card_types import TYPE_LABEL, TYPE_RESOURCE, Node
+
+#: What Ray reads from the environment. GPUs of a probe without any must stay visible; a node's own setting of CPU
+#: threads too; and nothing is sent to Ray's makers.
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+_REACH_S, _PROBE_S = 5.0, 180.0
+#: Not shipped: what Python writes beside its sources.
+_EXCLUDED = ["__pycache__", "*.pyc"]
+
+
+@contextmanager
+def connected(address: str, variables: Mapping[str, str]) -> Iterator[None]:
+    """A connection to a cluster (`address_of`), to which this program is shipped, with these environment variables.
+
+    `local` starts one, which ends with the block. Raises ClusterError if nothing answers, or if it has other versions.
+    What runs on the cluster for the block ends with it. What Ray prints on standard output is left out.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    _check_reachable(address)
+    with tempfile.TemporaryDirectory() as empty, redirect_stdout(_Nowhere()):
+        try:
+            _connect(address, shipped(Path(empty), variables))
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, handler)  # Ray sets its own, which would end this process at once
+            yield
+        finally:
+            ray.shutdown()
+
+
+class _Nowhere:
+    """A text file that keeps nothing."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held."""
+
+    def isatty(self) -> bool:
+        return False
+
+
+def shipped(empty: Path, variables: Mapping[str, str]) -> dict[str, Any]:
+    """The runtime environment of everything that runs on the nodes: this package, wherever it was imported from.
+
+    The working folder is an empty one, else Ray would let nodes import from a folder that is named like the driver's.
+    """
+    return {
+        "py_modules": [str(Path(bench.__file__).parent)],
+        "working_dir": str(empty),
+        "excludes": _EXCLUDED,
+        "env_vars": {**variables, "RAY_USAGE_STATS_ENABLED": "0"},
+    }
+
+
+def _check_reachable(address: str) -> None:
+    """Raise ClusterError if nothing listens at HOST:PORT or ray://HOST:PORT. Ray itself would try for half a minute."""
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+    if address in {OWN, "auto"}:
+        return
+    if not host or not port.isdigit():
+        raise ClusterError(
+            f"{printable(address, 80)} is not the address of a Ray cluster. Set {VARIABLE} to HOST:6379, or give --on "
+            "ray://HOST:10001."
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise ClusterError(
+            f"No Ray cluster answers at {printable(address, 80)}: {getattr(error, 'strerror', None) or error}. "
+            f"Start one (`ray start --head`), or check --on and {VARIABLE}."
+        ) from None
+
+
+def _connect(address: str, runtime_env: Mapping[str, Any]) -> None:
+    local: dict[str, Any] = {"include_dashboard": False} if address == OWN else {}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    try:
+        ray.init(address, runtime_env=dict(runtime_env), **quiet, **local)
+    except (RuntimeError, ValueError, OSError, RayError) as error:
+        raise ClusterError(_why_not(str(error), address)) from None
+
+
+def _why_not(text: str, address: str) -> str:
+    """The message for an error of `ray.init`."""
+    where = printable(address, 80)
+    versions = re.findall(r"^ *(Ray|Python): (\S+)$", text, re.MULTILINE)
+    if "ersion mismatch" in text and len(versions) == 4:
+        (_, ray_there), (_, python_there), (_, ray_here), (_, python_here) = versions
+        return (
+            f"The cluster at {where} has Ray {ray_there} and Python {python_there}, but here are Ray {ray_here} and "
+            f"Python {python_here}. Run bench with the cluster's versions, for example on its head node."
+        )
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    reason = printable(lines[-1], 300).rstrip(".") if lines else "Ray gives no reason"
+    return f"The Ray cluster at {where} can't be used: {reason}. Check it with `ray status`."
+
+
+def nodes() -> list[Node]:
+    """The live nodes with their facts, which a short task on each looks up.
+
+    Raises ClusterError for a node that does not answer.
+    """
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    look = ray.remote(num_cpus=0, max_retries=0)(node_facts.look)
+    asked = [
+        look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote()
+        for node in alive
+    ]
+    return [_node(described, _facts(described, reference)) for described, reference in zip(alive, asked, strict=True)]
+
+
+def _facts(described: Mapping[str, Any], reference: Any) -> node_facts.NodeFacts:
+    name = _name(described)
+    try:
+        facts: node_facts.NodeFacts = ray.get(reference, timeout=_PROBE_S)
+    except GetTimeoutError:
+        raise ClusterError(
+            f"Node {name} did not answer within {_PROBE_S:.0f} s. Look at its logs: `ray logs`."
+        ) from None
+    except (RayError, ConnectionError) as error:
+        cause = error.cause if isinstance(error, RayTaskError) else error
+        lines = str(cause or error).strip().splitlines() or [type(error).__name__]
+        raise ClusterError(f"Node {name} can't be used: {printable(lines[-1], 300).rstrip('.')}.") from None
+    return facts
+
+
+def _node(described: Mapping[str, Any], facts: node_facts.NodeFacts) -> Node:
+    resources = described["Resources"]
+    declaring = [name for name in resources if name.startswith(TYPE_RESOURCE)]
+    declared = declaring[0].removeprefix(TYPE_RESOURCE) if declaring else described.get("Labels", {}).get(TYPE_LABEL)
+    return Node(
+        id=described["NodeID"],
+        name=_name(described),
+        cpus=resources.get("CPU", 0),
+        gpus=int(resources.get("GPU", 0)),
+        declared=declared or None,
+        type_amount=resources[declaring[0]] if declaring else 0,
+        facts=facts,
+    )
+
+
+def _name(described: Mapping[str, Any]) -> str:
+    """The name that `ray start --node-name` gave, else the address."""
+    return str(described.get("NodeName") or described.get("NodeManagerAddress") or described["NodeID"][:8])
+
+
+def check_packages(used: Sequence[Node], expected: Mapping[str, str], *, any_versions: bool) -> None:
+    """Raise ClusterError for a node that lacks a package, or has another version than expected.
+
+    `expected` are the driver's versions. A package that the driver lacks is compared with the first node's.
+    """
+    for node in used:
+        if node.facts.missing:
+            raise ClusterError(
+                f"Node {node.name} lacks {listed(node.facts.missing)}. Install there what bench needs: "
+                "pip install 'hybrid-bench[fleet]'"
+            )
+    if any_versions:
+        return
+    wanted = ChainMap(dict(expected), dict(used[0].facts.versions) if used else {})
+    for node in used:
+        versions = node.facts.versions
+        different = [
+            f"{name} {versions[name]}, not {wanted[name]}" for name in versions if versions[name] != wanted[name]
+        ]
+        if different:
+            raise ClusterError(
+                f"Node {node.name} has {'; '.join(different)}. Install the same versions on all nodes and here, or "
+                "measure with what is there by --any-versions."
+            )
