@@ -30,6 +30,8 @@ class Costs:
         start_cpu_s: the driver's own computation for that.
         trip_s: a case's message to the node and the answer back, beside computation of the driver.
         case_cpu_s: the driver's computation for a case: messages, record, progress.
+        poll_every_s, poll_cpu_s: how often the driver asks a node that computes for its phase, and its own computation
+            for that; 0 for never.
         append_s: one durable append to a file.
         disk_lanes: how many appends to different files the disk carries out at once.
         resume_s: what a driver takes to begin, or to continue after another one failed.
@@ -39,6 +41,8 @@ class Costs:
     start_cpu_s: float = 0.0
     trip_s: float = 0.0
     case_cpu_s: float = 0.0
+    poll_every_s: float = 0.0
+    poll_cpu_s: float = 0.0
     append_s: float = 0.0
     disk_lanes: int = 1
     resume_s: float = 0.0
@@ -183,6 +187,8 @@ class _Simulation:
         try:
             while rest:
                 computing_since = self.env.now
+                if self.costs.poll_every_s:
+                    self.env.process(self.poll(int(rest[0][1] / self.costs.poll_every_s)))
                 yield self.env.timeout(self.costs.trip_s + rest[0][1])
                 computing_since = None
                 answer = _Task(task.group, (rest.popleft(),))  # the driver has it: it is not the node's to lose
@@ -220,6 +226,12 @@ class _Simulation:
             queue.wake()
             if not any(other.missing for other in self.queues):
                 self.finished.succeed()
+
+    def poll(self, times: int) -> _Steps:
+        """Ask a node that computes for its phase, so often. The node goes on meanwhile."""
+        for _ in range(times):
+            yield self.env.timeout(self.costs.poll_every_s)
+            yield from self.compute(self.costs.poll_cpu_s)
 
     def compute(self, seconds: float) -> _Steps:
         """Let the driver compute, which one thread at a time can do."""

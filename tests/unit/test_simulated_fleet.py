@@ -42,6 +42,14 @@ def test_one_node_pays_each_cost_once_a_case() -> None:
     assert outcome.waits_s == [0.375] * 3
 
 
+def test_polls_take_the_driver_s_time_and_not_the_node_s() -> None:
+    costs = Costs(poll_every_s=1, poll_cpu_s=0.25)
+
+    outcome = simulate([ResultSet(alone(3.5), nodes=1)], costs)
+
+    assert (outcome.wall_s, outcome.driver_busy_s) == (3.5, 2 * 0.25)  # at 1 s and at 2.25 s
+
+
 @pytest.mark.parametrize("nodes", [1, 2, 4, 8])
 def test_equal_nodes_divide_equal_cases(nodes: int) -> None:
     assert simulate([ResultSet(alone(*[3.0] * 16), nodes)], Costs()).wall_s == 48 / nodes
