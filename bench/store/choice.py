@@ -57,7 +57,7 @@ def latest(files: Iterable[ResultsFile[AnyRecord]]) -> tuple[list[AnyRecord], li
             run_id, planned = records[0].run.id, records[0].run.cases
             whole = len({record.key for record in records}) >= planned
             if not whole:
-                unfinished[run_id] = f"run {run_id} is incomplete: {len(records)} of {planned} cases"
+                unfinished[run_id] = incomplete_note(run_id, len(records), planned)
             for record in records:
                 key = (record.case.id, record.device.name, record.vram_limit_bytes, record.kind)
                 rank = (whole, record.run.started_at)

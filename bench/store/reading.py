@@ -167,6 +167,11 @@ def each_unbuilt(
     return _each(paths, unbuilt_record, warnings, strict=strict)
 
 
+def each_file(paths: Sequence[Path], warnings: list[str]) -> Iterator[ResultsFile[Record]]:
+    """As `read`, file by file. When the last file was read, `warnings` has those of all too."""
+    return _each(paths, built_record, warnings, strict=False)
+
+
 def _each(
     paths: Sequence[Path], parse: _Parse[AnyRecord], warnings: list[str], *, strict: bool
 ) -> Iterator[ResultsFile[AnyRecord]]:
