@@ -12,12 +12,14 @@ import signal
 import socket
 import tempfile
 import threading
+import warnings
 from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import grpc
 import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -30,11 +32,7 @@ from bench.fleet.card_types import TYPE_LABEL, TYPE_RESOURCE, Node
 
 #: What Ray reads from the environment. GPUs of a probe without any must stay visible; a node's own setting of CPU
 #: threads too; and nothing is sent to Ray's makers.
-_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "0",
-}
+_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
 _REACH_S, _PROBE_S = 5.0, 180.0
 #: Not shipped: what Python writes beside its sources.
 _EXCLUDED = ["__pycache__", "*.pyc"]
@@ -88,7 +86,10 @@ def shipped(empty: Path, variables: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise ClusterError if nothing listens at HOST:PORT or ray://HOST:PORT. Ray itself would try for half a minute."""
+    """Raise ClusterError unless something that speaks gRPC, as Ray does, listens at HOST:PORT or ray://HOST:PORT.
+
+    Ray itself would try for minutes.
+    """
     host, _, port = address.removeprefix(CLIENT).rpartition(":")
     if address in {OWN, "auto"}:
         return
@@ -104,13 +105,24 @@ def _check_reachable(address: str) -> None:
             f"No Ray cluster answers at {printable(address, 80)}: {getattr(error, 'strerror', None) or error}. "
             f"Start one (`ray start --head`), or check --on and {VARIABLE}."
         ) from None
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return  # only Ray knows the certificates
+    with grpc.insecure_channel(f"{host}:{port}") as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=_REACH_S)
+        except grpc.FutureTimeoutError:
+            raise ClusterError(
+                f"What listens at {printable(address, 80)} is no Ray cluster. Give HOST:6379 in {VARIABLE}, or --on "
+                "ray://HOST:10001."
+            ) from None
 
 
 def _connect(address: str, runtime_env: Mapping[str, Any]) -> None:
     local: dict[str, Any] = {"include_dashboard": False} if address == OWN else {}
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     try:
-        ray.init(address, runtime_env=dict(runtime_env), **quiet, **local)
+        with warnings.catch_warnings(action="ignore"):
+            ray.init(address, runtime_env=dict(runtime_env), **quiet, **local)
     except (RuntimeError, ValueError, OSError, RayError) as error:
         raise ClusterError(_why_not(str(error), address)) from None
 

@@ -99,6 +99,17 @@ def whole_memory(stages: Sequence[Stage]) -> Memory | None:
     return max(known, key=lambda memory: (memory.peak_bytes or 0, memory.percent or 0.0), default=None)
 
 
+class ClusterSweep(Frozen):
+    """A sweep on a cluster, which has a run for each type of card, or for each card."""
+
+    id: str = Field(description="when it began")
+    runs: int = Field(ge=1, description="how many runs it has")
+    shared: bool = Field(
+        description="equal cards share the cases of a run, and each record names the card that measured it; otherwise "
+        "each card has a run of its own"
+    )
+
+
 class Run(Frozen):
     """The run that a record belongs to; it has one file and one plan."""
 
@@ -107,19 +118,22 @@ class Run(Frozen):
     plan: str = Field(description="digest of the planned cases and of how they are measured")
     cases: int = Field(ge=0, description="how many cases the plan has: fewer lines than this is an unfinished run")
     started_at: str
-    shared: bool = Field(
-        default=False,
-        description="equal cards of a cluster shared the cases, and each record names the card that measured it; "
-        "left out if one card measured them all",
+    sweep: ClusterSweep | None = Field(
+        default=None, description="the sweep on a cluster that it is part of; left out unless there is one"
     )
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether equal cards share its cases."""
+        return self.sweep is not None and self.sweep.shared
 
     @model_serializer(mode="wrap")
     def _without_unset(self, serialize: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        """Leave out `shared` unless it is set: most lines are older than the field.
+        """Leave out `sweep` if there is none: most lines are older than the field.
 
         Without a return type, which pydantic would take for the schema.
         """
-        return {name: value for name, value in serialize(self).items() if name != "shared" or value}
+        return {name: value for name, value in serialize(self).items() if name != "sweep" or value is not None}
 
 
 class Record(Frozen):

@@ -25,19 +25,14 @@ def opened(
     start in the same second.
     """
 
-    limit_bytes, identity, alike = options.vram_limit_bytes, ready.device.identity, partial(is_alike, ready)
     with ExitStack() as claims:
-        unfinished = (
-            None
-            if options.fresh
-            else store.unfinished(folder, plan.id, limit_bytes, identity, alike, shared=options.shared)
-        )
-        if unfinished is not None and claims.enter_context(store.claimed(unfinished.path)):
-            file = store.RunFile(unfinished.path)
+        continued = None if options.fresh else _latest(plan, ready, folder, options)
+        if continued is not None and claims.enter_context(store.claimed(continued.path)):
+            file = store.RunFile(continued.path)
             file.repair()
-            for warning in unfinished.warnings:
+            for warning in continued.warnings:
                 options.warn(warning)
-            yield unfinished.records[0].run, file, list(unfinished.records)
+            yield continued.records[0].run, file, list(continued.records)
             return
         started = options.now()
         path = _new_path(folder, started, plan.config, claims)
@@ -47,9 +42,25 @@ def opened(
             plan=plan.id,
             cases=len(plan.cases),
             started_at=timestamp(started),
-            shared=options.shared,
+            sweep=options.sweep,
         )
         yield run_info, store.RunFile(path), []
+
+
+def _latest(plan: Plan, ready: Ready, folder: Path, options: RunOptions) -> store.ResultsFile[Record] | None:
+    """The run to continue: the latest, if it is unfinished, or if it is finished but its sweep on a cluster is not."""
+    sweep = options.sweep
+    last = store.latest_run(
+        folder,
+        plan.id,
+        options.vram_limit_bytes,
+        ready.device.identity,
+        partial(is_alike, ready),
+        shared=sweep is not None and sweep.shared,
+    )
+    if last is None or not store.is_finished(last):
+        return last
+    return last if sweep is not None and last.records[0].run.sweep == sweep else None
 
 
 def is_alike(ready: Ready, record: Record) -> bool:

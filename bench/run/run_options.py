@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from bench.record import Case, Phase, Record, Run
+from bench.record import Case, ClusterSweep, Phase, Record, Run
 from bench.run.messages import Ready
 
 #: Outcomes after which a run still ends with exit code 0.
@@ -59,7 +59,8 @@ class RunOptions:
         results: the results folder.
         vram_limit_bytes: the limit that the executor has set; None without one.
         fresh: start a new run even if an unfinished one could be continued.
-        shared: equal cards share the cases, and any of them may continue the run. A run of one card is not continued.
+        sweep: the sweep on a cluster that the run is part of. A finished run of this sweep is not begun anew. If its
+            cards share the cases, any of them may continue it; a run of one card is then not continued.
         now: the clock of the file's name and the records.
         warn: called with each warning about the file of a continued run.
     """
@@ -67,6 +68,6 @@ class RunOptions:
     results: Path
     vram_limit_bytes: int | None = None
     fresh: bool = False
-    shared: bool = False
+    sweep: ClusterSweep | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     warn: Callable[[str], None] = lambda _: None

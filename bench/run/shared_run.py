@@ -135,6 +135,7 @@ class SharedRun:
             while runner is not None and (group := self._next()) is not None:
                 self._measure(runner, group)
             executor.close()
+            self._release_if_finished()
         except ResultsError:
             raise
         except BenchError as error:
@@ -203,7 +204,6 @@ class SharedRun:
                     self._waiting.append(_Group(left, group.measured_earlier + len(kept)))
                 self._in_work -= 1
                 self._changed.notify_all()
-        self._release_if_finished()
 
     def _keep(self, batch: tuple[Record, ...]) -> None:
         with self._changed:
@@ -217,6 +217,6 @@ class SharedRun:
     def _release_if_finished(self) -> None:
         """Once everything is measured, do not wait for cards that have not been free yet."""
         with self._changed:
-            is_finished = not self._waiting and not self._in_work
+            is_finished = self._begun is not None and not self._waiting and not self._in_work
         if is_finished:
             self._end()

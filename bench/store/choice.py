@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.core.garbage import uncollected
 from bench.errors import ResultsError
-from bench.record import Record, grouped
+from bench.record import ClusterSweep, Record, grouped
 from bench.store.reading import AnyRecord, ResultsFile, first_record, read, read_file, read_unbuilt
 from bench.store.unbuilt import UnbuiltRecord
 
@@ -92,20 +92,6 @@ def shared_name_note(device: str, cards: int) -> str:
     )
 
 
-def unfinished(
-    folder: Path,
-    plan: str,
-    vram_limit_bytes: int | None,
-    identity: str | None,
-    same_setting: Callable[[Record], bool],
-    *,
-    shared: bool = False,
-) -> ResultsFile[Record] | None:
-    """The latest run of `plan` in a device's folder (`latest_run`), if it is unfinished."""
-    last = latest_run(folder, plan, vram_limit_bytes, identity, same_setting, shared=shared)
-    return None if last is None or is_finished(last) else last
-
-
 def is_finished(run: ResultsFile[Record]) -> bool:
     """Whether a run has every case of its plan."""
     return len({record.case.id for record in run.records}) >= run.records[0].run.cases
@@ -133,7 +119,7 @@ def latest_run(
             first = first_record(path)
         except OSError:
             continue
-        is_of_this_sort = first is not None and first.run.plan == plan and first.run.shared == shared
+        is_of_this_sort = first is not None and first.run.plan == plan and first.run.is_shared == shared
         if first and is_of_this_sort and first.vram_limit_bytes == vram_limit_bytes and same_setting(first):
             candidates.append((first.run.started_at, path))
     for _, path in sorted(candidates, key=itemgetter(0), reverse=True):  # most of a folder's runs are never read whole
@@ -145,3 +131,37 @@ def latest_run(
         if is_continued and not run.has_newer_lines:
             return run
     return None
+
+
+def unfinished_sweep(results: Path, plan: str, vram_limit_bytes: int | None, *, shared: bool) -> ClusterSweep | None:
+    """The latest sweep of `plan` on a cluster, if one of its runs is unfinished or has not begun.
+
+    If `shared`, of the sweeps whose cards share the cases, otherwise of the others. Of several runs of a device in the
+    sweep (begun anew, because its setting changed) the latest counts.
+    """
+    runs: dict[str, list[tuple[Record, Path]]] = {}
+    for path in results.glob("*/*.jsonl"):
+        try:
+            first = first_record(path)
+        except OSError:
+            continue
+        sweep = first.run.sweep if first else None
+        if first is None or sweep is None or sweep.shared != shared:
+            continue
+        if first.run.plan == plan and first.vram_limit_bytes == vram_limit_bytes:
+            runs.setdefault(sweep.id, []).append((first, path))
+    if not runs:
+        return None
+    latest_runs: dict[tuple[str, str | None], Path] = {}
+    for first, path in sorted(runs[max(runs)], key=lambda run: run[0].run.started_at):
+        latest_runs[first.device.name, None if shared else first.device.identity] = path
+    sweep = runs[max(runs)][0][0].run.sweep
+    is_complete = sweep is not None and len(latest_runs) >= sweep.runs and all(map(_is_whole, latest_runs.values()))
+    return None if is_complete else sweep
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return is_finished(read_file(path))
+    except ResultsError:
+        return False

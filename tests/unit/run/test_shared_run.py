@@ -15,12 +15,13 @@ from bench import store
 from bench.core import identity
 from bench.errors import BenchError, ExecutorLostError, ResultsError
 from bench.plan import Plan
-from bench.record import Case, Device, Measured, MeasureSettings, Phase, Record, Run, Stage, Timing
+from bench.record import Case, ClusterSweep, Device, Measured, MeasureSettings, Phase, Record, Run, Stage, Timing
 from bench.run import scheduler
 from bench.run.messages import Broken, Done, Ready
 from bench.run.run_options import RunOptions
 
 CASES = tuple(a_case(size=8 * n) for n in range(1, 9))
+SWEEP = ClusterSweep(id="2026-01-01T12:00:00Z", runs=1, shared=True)
 PLAN = Plan(config="test", cases=CASES, measure=MeasureSettings(), timeout_s=5.0)
 STAGE = Stage(name="encode", timing=Timing(clock="perf_counter", median_s=1.0, samples_s=(1.0,)))
 
@@ -90,7 +91,7 @@ class Watcher:
 
 def go(results: Path, cards: Sequence[Card], watcher: Watcher | None = None, **options: object) -> scheduler.RunSummary:
     clock = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    chosen = RunOptions(results=results, now=lambda: clock, **{"shared": True} | options)
+    chosen = RunOptions(results=results, now=lambda: clock, **{"sweep": SWEEP} | options)
     return scheduler.run(PLAN, cards, chosen, watcher or Watcher())
 
 
@@ -114,7 +115,7 @@ def test_equal_cards_measure_each_case_once_and_a_record_names_its_card(tmp_path
     assert watcher.on_disk == list(range(1, len(CASES) + 1))
     assert watcher.begun_count == 1
     assert len(list(tmp_path.rglob("*.jsonl"))) == 1
-    assert all(record.run.shared for record in store.read_file(summary.path).records)
+    assert all(record.run.is_shared for record in store.read_file(summary.path).records)
 
 
 def test_what_a_lost_card_had_begun_is_measured_by_another_one(tmp_path: Path) -> None:
@@ -136,6 +137,18 @@ def test_when_every_card_is_lost_the_records_are_kept_and_any_equal_card_continu
     assert summary.resumed == watcher.resumed == 3
     assert Counter(record.case.id for record in summary.records) == dict.fromkeys((case.id for case in CASES), 1)
     assert len(list(tmp_path.rglob("*.jsonl"))) == 1
+
+
+def test_a_finished_run_is_left_as_it_is_while_its_sweep_is_unfinished(tmp_path: Path) -> None:
+    go(tmp_path, [Card("1")])
+    again, busy = Card("2"), Card("3")
+    busy.may_start.clear()
+    assert go(tmp_path, [again, busy]).resumed == len(CASES)
+    assert not again.asked
+    # but another sweep begins anew
+    anew = Card("2")
+    go(tmp_path, [anew], sweep=SWEEP.model_copy(update={"id": "2026-01-02T12:00:00Z"}))
+    assert len(anew.asked) == len(CASES)
 
 
 def test_one_card_does_not_continue_a_shared_run_nor_the_other_way_round(tmp_path: Path) -> None:

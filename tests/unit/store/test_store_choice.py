@@ -10,7 +10,7 @@ from factories import a_case, a_device, a_run, measured, out_of_memory, publishe
 
 from bench import store
 from bench.errors import ResultsError
-from bench.record import Record
+from bench.record import ClusterSweep, Record
 from bench.store import ResultsFile
 from bench.store.unbuilt import built_record
 
@@ -186,7 +186,8 @@ def test_no_files_show_nothing() -> None:
 def unfinished(folder: Path, plan: str = "plan-1", limit: int | None = None, **setting: Any) -> str | None:
     """The id of the run to go on with, in the setting of all records unless told otherwise."""
     same_setting = setting.get("same_setting", lambda record: True)
-    found = store.unfinished(folder, plan, limit, setting.get("identity"), same_setting)
+    last = store.latest_run(folder, plan, limit, setting.get("identity"), same_setting)
+    found = None if last is None or store.is_finished(last) else last
     return found and found.records[0].run.id
 
 
@@ -339,46 +340,36 @@ def test_a_card_beside_records_that_name_none_is_no_note(tmp_path: Path) -> None
     assert store.latest(files)[1] == []
 
 
-# Parts of one plan that share a file
+def _of_sweep(run_id: str, name: str, cases: int, sweep_id: str, *, runs: int = 2, planned: int = 2) -> list[Record]:
+    sweep = ClusterSweep(id=sweep_id, runs=runs, shared=True)
+    run = a_run(id=run_id, cases=planned, sweep=sweep, started_at=f"2026-01-0{run_id}T00:00:00Z")
+    device = a_device(name=name)
+    return [measured(run=run, device=device, case=a_case(size=8 * n)) for n in range(1, cases + 1)]
 
 
-def parts_in_a_file(*runs: ResultsFile[Record]) -> ResultsFile[Record]:
-    """The file that has the records of several runs."""
-    return ResultsFile(Path("merged.jsonl"), tuple(record for run in runs for record in run.records), good_bytes=0)
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [((2, 2), None), ((2, 1), "s1"), ((2, 0), "s1"), ((), None)],
+    ids=["complete", "one unfinished", "one not begun", "none"],
+)
+def test_a_sweep_on_a_cluster_is_unfinished_while_one_of_its_runs_is(
+    tmp_path: Path, sizes: tuple[int, ...], expected: str | None
+) -> None:
+    for number, size in enumerate(sizes, start=1):
+        for record in _of_sweep(str(number), f"card {number}", size, "s1"):
+            folder = tmp_path / f"card-{number}"
+            folder.mkdir(exist_ok=True)
+            store.RunFile(folder / f"{number}.jsonl").append(record)
+    sweep = store.unfinished_sweep(tmp_path, "plan-1", None, shared=True)
+    assert (sweep.id if sweep else None) == expected
+    assert store.unfinished_sweep(tmp_path, "plan-1", None, shared=False) is None
+    assert store.unfinished_sweep(tmp_path, "plan-2", None, shared=True) is None
 
 
-def test_parts_of_one_plan_in_one_file_are_finished_if_together_they_have_every_case() -> None:
-    parts = [a_file("early", FIRST, cases=2), a_file("late", SECOND, started=LATE, cases=2)]
-
-    assert store.latest([parts_in_a_file(*parts)])[1] == []
-    assert len(store.latest(parts)[1]) == 2
-    assert store.is_finished(parts_in_a_file(*parts))
-
-
-@pytest.mark.parametrize("other", [{"plan": "other"}, {}], ids=["another plan", "the same case"])
-def test_parts_that_lack_a_case_are_incomplete(other: dict[str, Any]) -> None:
-    late = a_file("late", SECOND if other else FIRST, started=LATE, cases=2).records[0]
-    late = late.model_copy(update={"run": late.run.model_copy(update=other)})
-
-    _, notes = store.latest([parts_in_a_file(a_file("early", FIRST, cases=2), ResultsFile(Path("b"), (late,), 0))])
-
-    assert notes
-    assert all("incomplete" in note for note in notes)
-
-
-def test_parts_of_two_cards_do_not_complete_each_other() -> None:
-    other = SECOND.model_copy(update={"device": a_device(name="NVIDIA Other")})
-    parts = parts_in_a_file(a_file("early", FIRST, cases=2), a_file("late", other, cases=2))
-
-    assert len(store.latest([parts])[1]) == 2
-
-
-def test_a_continued_file_of_two_runs_has_one_record_of_each_case(path: Path) -> None:
-    early, late = (a_run(id=name, cases=3, started_at=begun) for name, begun in (("a", EARLY), ("b", LATE)))
-    cases = [FIRST.model_copy(update={"run": early}), *(r.model_copy(update={"run": late}) for r in (FIRST, SECOND))]
-    write_lines(path, cases)
-
-    unfinished = store.unfinished(path.parent, early.plan, None, None, lambda _: True)
-
-    assert unfinished is not None
-    assert [record.case.axes["width"] for record in unfinished.records] == [64, 128]
+def test_a_run_begun_anew_in_another_setting_completes_its_sweep(tmp_path: Path) -> None:
+    folder = tmp_path / "card"
+    folder.mkdir()
+    store.RunFile(folder / "1.jsonl").append(*_of_sweep("1", "card", 1, "s1", runs=1))
+    assert store.unfinished_sweep(tmp_path, "plan-1", None, shared=True)
+    store.RunFile(folder / "2.jsonl").append(*_of_sweep("2", "card", 2, "s1", runs=1))
+    assert store.unfinished_sweep(tmp_path, "plan-1", None, shared=True) is None

@@ -1,0 +1,117 @@
+"""A Ray cluster on this machine, whose nodes declare accelerators that are not there; and `bench` on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench import store
+from bench.record import Record
+
+FLEET = (sys.executable, str(Path(__file__).with_name("standin_fleet.py")))
+#: Nothing is reported to Ray's makers.
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
+
+
+@dataclass
+class LocalCluster:
+    """A head without processors, and nodes of one card each. `client_port` is that of its Ray Client server."""
+
+    ray: Any
+    client_port: int
+    nodes: dict[str, list[Any]] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """What RAY_ADDRESS is to say."""
+        return str(self.ray.address)
+
+    def add(self, *types: str) -> None:
+        """Add a node for each of these accelerators, and wait until all are there."""
+        for name in types:
+            node = self.ray.add_node(
+                wait=False, num_cpus=1, num_gpus=1, resources={f"accelerator_type:{name}": 1}, object_store_memory=80e6
+            )
+            self.nodes.setdefault(name, []).append(node)
+        self.ray.wait_for_nodes()
+
+    def kill(self, name: str) -> None:
+        """Kill a node of this type without a word."""
+        self.ray.remove_node(self.nodes[name].pop(), allow_graceful=False)
+
+    def start(self, *arguments: str, seconds: float = 0) -> subprocess.Popen[str]:
+        """Start `bench` with these arguments and the worker that sleeps for so long over a case."""
+        return subprocess.Popen(
+            [*FLEET, *arguments],
+            env={**os.environ, **_QUIET, "RAY_ADDRESS": self.address, "STANDIN_SECONDS": str(seconds)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def bench(self, *arguments: str, seconds: float = 0) -> tuple[int, str, str]:
+        """The exit code and what was printed, on standard output and standard error."""
+        process = self.start(*arguments, seconds=seconds)
+        output, errors = process.communicate(timeout=200)
+        return process.returncode, output, errors
+
+
+@contextmanager
+def local_cluster(port: int, *types: str) -> Iterator[LocalCluster]:
+    """A cluster of these accelerators, a node each, until the block ends."""
+    os.environ.update(_QUIET)
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 0, "include_dashboard": False, "ray_client_server_port": port, "object_store_memory": 80e6}
+    cluster = LocalCluster(Cluster(initialize_head=True, head_node_args=head), port)
+    try:
+        cluster.add(*types)
+        yield cluster
+    finally:
+        cluster.ray.shutdown()
+
+
+def keys(results: Path) -> set[tuple[object, ...]]:
+    """The keys of all records, without run and time. No two may be alike."""
+    records = [record for path in results.rglob("*.jsonl") for record in store.read_file(path).records]
+    shortened = [record.key[:-1] for record in records]
+    assert len(shortened) == len(set(shortened)), "a case was recorded twice"
+    return set(shortened)
+
+
+def records(results: Path, word: str = "") -> list[Record]:
+    """The records in the folders whose names have this word."""
+    paths = [path for path in results.rglob("*.jsonl") if word in path.parent.name]
+    return [record for path in paths for record in store.read_file(path).records]
+
+
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+    """Wait until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.02)
+
+
+def lines(results: Path, word: str) -> int:
+    """How many lines the files have in the folders whose names have this word."""
+    return sum(path.read_bytes().count(b"\n") for path in results.rglob("*.jsonl") if word in path.parent.name)
+
+
+def workers(marker: str) -> Sequence[psutil.Process]:
+    """The processes with this word in their command."""
+    return [process for process in psutil.process_iter(["cmdline"]) if marker in (process.info["cmdline"] or [])]
+
+
+def environment(address: str) -> Mapping[str, str]:
+    """The environment of a driver of the cluster at this address."""
+    return {**os.environ, **_QUIET, "RAY_ADDRESS": address}

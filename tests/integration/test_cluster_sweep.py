@@ -1,0 +1,150 @@
+"""A sweep on a Ray cluster of this machine, whose nodes declare accelerators for which CPUs stand in.
+
+Where the worker is not the point, one that sleeps measures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from processes import bench
+
+pytest.importorskip("ray")
+
+from clusters import LocalCluster, keys, lines, local_cluster, records, wait_for
+
+from bench.fleet import node_facts
+
+TYPES = ("A100", "H100", "L4")
+CASES = 12
+SWEEP = ("run", "smoke", "--device", "cpu", "--on", "ray")
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    """Four nodes of three types."""
+    with local_cluster(_free_port(), *TYPES, "H100") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a run that nobody disturbed, through the Ray Client server."""
+    results = tmp_path_factory.mktemp("undisturbed")
+    on = f"ray://127.0.0.1:{cluster.client_port}"
+    code, output, errors = cluster.bench(*SWEEP[:-1], on, "--json", "--out", str(results))
+    assert code == 0, errors
+    assert {run["title"] for run in json.loads(output)["runs"]} == set(TYPES)
+    return results
+
+
+def _asleep() -> list[int]:
+    """The workers that sleep, of any test's driver."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline", "status"])
+        if any("sleeping_worker" in word for word in process.info["cmdline"] or [])
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
+def _end(driver: subprocess.Popen[str], how: int) -> tuple[int, str]:
+    driver.send_signal(how)
+    _, errors = driver.communicate(timeout=60)
+    return driver.returncode, errors
+
+
+def test_each_type_has_one_complete_result_set(undisturbed: Path) -> None:
+    files = list(undisturbed.rglob("*.jsonl"))
+    assert len(files) == len(TYPES)
+    for name in TYPES:
+        measured = records(undisturbed, name.lower())
+        assert len(measured) == CASES
+        assert {record.device.name for record in measured} == {f"Sleeping CPU (standing in for {name})"}
+        assert all(record.run.is_shared for record in measured)
+        for environment in (record.environment for record in measured):
+            assert environment is not None
+            assert environment.stand_in
+            assert "CUDA_VISIBLE_DEVICES" not in environment.variables
+            assert environment.variables.get("OMP_NUM_THREADS") == os.environ.get("OMP_NUM_THREADS")
+
+
+def test_a_killed_node_loses_nothing_and_the_same_command_completes_its_type(
+    cluster: LocalCluster, undisturbed: Path, tmp_path: Path
+) -> None:
+    # Given a sweep that is under way on every type
+    driver = cluster.start(*SWEEP, "--out", str(tmp_path), seconds=0.4)
+    wait_for(lambda: all(lines(tmp_path, name.lower()) >= 2 for name in TYPES), "records of each type")
+    # When the only node of one type is killed, and one of two nodes of another
+    cluster.kill("L4")
+    cluster.kill("H100")
+    _, errors = driver.communicate(timeout=100)
+    # Then the other node has measured everything, and only the type without a node is unfinished
+    assert driver.returncode == 1, errors
+    assert "was lost" in errors
+    assert {name: len(records(tmp_path, name.lower())) for name in ("A100", "H100")} == {"A100": CASES, "H100": CASES}
+    assert 2 <= len(records(tmp_path, "l4")) < CASES
+    # When the nodes are back and the same command is run again
+    kept = records(tmp_path, "l4")
+    cluster.add("L4", "H100")
+    code, _, errors = cluster.bench(*SWEEP, "--out", str(tmp_path))
+    assert code == 0, errors
+    assert records(tmp_path, "l4")[: len(kept)] == kept
+    assert keys(tmp_path) == keys(undisturbed)
+
+
+def test_a_killed_driver_loses_nothing_and_leaves_nothing_behind(
+    cluster: LocalCluster, undisturbed: Path, tmp_path: Path
+) -> None:
+    driver = cluster.start(*SWEEP, "--out", str(tmp_path), seconds=0.4)
+    wait_for(lambda: all(lines(tmp_path, name.lower()) >= 2 for name in TYPES), "records of each type")
+    _end(driver, signal.SIGKILL)
+    wait_for(lambda: not _asleep(), "the workers to end with the driver")
+    kept = {name: records(tmp_path, name.lower()) for name in TYPES}
+    code, _, errors = cluster.bench(*SWEEP, "--out", str(tmp_path))
+    assert code == 0, errors
+    assert keys(tmp_path) == keys(undisturbed)
+    for name in TYPES:
+        assert records(tmp_path, name.lower())[: len(kept[name])] == kept[name]
+
+
+def test_ctrl_c_says_what_is_kept_and_who_waits_for_a_card_says_so(cluster: LocalCluster, tmp_path: Path) -> None:
+    first = cluster.start(*SWEEP, "--out", str(tmp_path), seconds=1)
+    wait_for(lambda: lines(tmp_path, "a100"), "a record")
+    # a second driver on the same folder waits, because all cards are in use
+    second = cluster.start(*SWEEP, "--out", str(tmp_path), seconds=1)
+    assert second.stderr is not None
+    wait_for(lambda: "Waiting for" in second.stderr.readline(), "the second driver to wait")
+    code, _ = _end(second, signal.SIGINT)
+    assert code == 130
+    code, errors = _end(first, signal.SIGINT)
+    assert code == 130
+    assert f"of {CASES} cases are kept" in errors
+    assert "Traceback" not in errors
+    wait_for(lambda: not _asleep(), "the workers to end")
+
+
+def test_the_real_worker_runs_from_what_was_shipped(tmp_path: Path) -> None:
+    chosen = ("--operation", "decode", "--resolution", "64", "--set", "tiling=off")
+    done = bench(*SWEEP, *chosen, "--out", str(tmp_path), env={"RAY_ADDRESS": "local"}, command=None)
+    assert done.returncode == 0, done.stderr
+    (record,) = records(tmp_path)
+    assert record.device.kind == "cpu"
+    assert record.timing is not None
+    assert record.environment is not None
+    assert record.environment.stand_in is None
+    assert record.environment.packages["torch"].version.startswith(node_facts.versions()["torch"])
