@@ -146,7 +146,15 @@ PARENT = {
 }
 #: The modules that load torch and that a command, or what it calls, imports inside a function, once it computes: what
 #: serves and sends, a live trace, and a recorded or measured call.
-COMPUTES = {"endpoint.startup", "remote.endpoint_executor", "traces.trace", "vram.recorded", "device.choose"}
+COMPUTES = {
+    "fleet.cluster",
+    "fleet.sweep",
+    "endpoint.startup",
+    "remote.endpoint_executor",
+    "traces.trace",
+    "vram.recorded",
+    "device.choose",
+}
 
 
 @cache
