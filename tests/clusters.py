@@ -94,7 +94,7 @@ def records(results: Path, word: str = "") -> list[Record]:
     return [record for path in paths for record in store.read_file(path).records]
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 150) -> None:
     """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -23,7 +23,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from bench.errors import BenchError, CancelledError, ClusterError, ExecutorLostError, WorkerError, printable
 from bench.fleet.card_actor import CardActor, CardOrder
 from bench.fleet.card_types import TYPE_RESOURCE, Card
-from bench.record import Case, MeasureSettings
+from bench.record import Case, Measured, MeasureSettings
 from bench.run.many_runs import Company
 from bench.run.messages import Broken, Done, Ready
 from bench.run.outcome import OnPhase
@@ -31,7 +31,7 @@ from bench.run.outcome import OnPhase
 #: After so many seconds without a free card the user is told.
 _PATIENCE_S = 10.0
 #: How often a case that runs is asked for its phase, and how long an answer may take.
-_POLL_S, _POLL_TIMEOUT_S = 0.5, 5.0
+POLL_S, _POLL_TIMEOUT_S = 0.5, 5.0
 #: The actor's second thread, which answers while a case runs.
 _WATCH = "watch"
 _LOST = (RayActorError, ActorUnschedulableError, NodeDiedError, RaySystemError, ConnectionError)
@@ -43,9 +43,16 @@ class CardExecutor:
     The actor is created when it is first started, and ends with `close`, or with this process.
     """
 
-    def __init__(self, card: Card, order: CardOrder, tell: Callable[[str], None], company: Company) -> None:
-        """`tell` is called with what the card waits for; `company` knows which cards of its machine measure."""
+    def __init__(
+        self, card: Card, order: CardOrder, tell: Callable[[str], None], company: Company, *, poll_s: float = POLL_S
+    ) -> None:
+        """`tell` is called with what the card waits for; `company` knows which cards of its machine measure.
+
+        A case is asked for its phase every `poll_s` seconds.
+        """
         self._card, self._order, self._tell, self._company = card, order, tell, company
+        self._poll_s = poll_s
+        self._ready: Ready | None = None
         self._actor: Any = None
         self._told: str | None = None
         self._is_cancelled = threading.Event()
@@ -57,6 +64,8 @@ class CardExecutor:
         with the node's name.
         """
         self._refuse_if_cancelled()
+        if self._ready is not None and not self._order.exclusive:
+            return self._ready  # without a round trip before each case
         if self._actor is None:
             self._actor = self._create()
             if self._is_cancelled.is_set():  # meanwhile
@@ -64,16 +73,16 @@ class CardExecutor:
                 self._refuse_if_cancelled()
             placed = self._live.place.remote()
             if not self._wait(placed, _PATIENCE_S):
-                self._tell_once(
-                    f"Waiting for {self._card.name}: Ray has not started anything there yet, or it is in use."
-                )
+                self._tell_once(f"Waiting for {self._card.name}: others use it, or Ray is still preparing it.")
             self._get(placed)
         ready: Ready = self._asked(self._live.start.remote(), lambda _: None)
+        self._ready = ready
         return ready
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: OnPhase) -> Done:
         with self._beside() as warnings:
             done: Done = self._asked(self._live.run.remote(case, measure, timeout_s), on_phase)
+            self._forget_worker_after((done,))
             return _warned(done, warnings())
 
     def run_interleaved(
@@ -82,11 +91,12 @@ class CardExecutor:
         with self._beside() as warnings:
             results: tuple[Done, ...] | Broken
             results = self._asked(self._live.run_interleaved.remote(tuple(cases), measure, timeout_s), on_phase)
+            self._forget_worker_after(() if isinstance(results, Broken) else results)
             return results if isinstance(results, Broken) else tuple(_warned(done, warnings()) for done in results)
 
     def close(self) -> None:
         """End the actor, and with it its worker, at once."""
-        actor, self._actor = self._actor, None
+        actor, self._actor, self._ready = self._actor, None, None
         if actor is not None:
             with contextlib.suppress(RayError, ConnectionError, ValueError):
                 ray.kill(actor)
@@ -102,6 +112,11 @@ class CardExecutor:
         if self._actor is None:
             raise ExecutorLostError(f"{self._card.name} was given back.")
         return self._actor
+
+    def _forget_worker_after(self, results: Sequence[Done]) -> None:
+        """Start the worker again unless it has measured everything: otherwise its executor has ended it."""
+        if not results or any(not isinstance(done.outcome, Measured) or done.leaked_bytes for done in results):
+            self._ready = None
 
     @contextlib.contextmanager
     def _beside(self) -> Iterator[Callable[[], tuple[str, ...]]]:
@@ -121,7 +136,7 @@ class CardExecutor:
     def _asked(self, reference: Any, on_phase: OnPhase) -> Any:
         """The actor's answer; meanwhile pass its phases on. Raises the error that the answer is."""
         shown = None
-        while not self._wait(reference, _POLL_S):
+        while not self._wait(reference, self._poll_s):
             phase, waits = self._progress()
             if phase is not None and phase != shown:
                 on_phase(phase)

@@ -10,11 +10,14 @@ from functools import partial
 from bench.errors import DeviceError
 from bench.fleet import cluster
 from bench.fleet.card_actor import CardOrder, made_up_identity, shipped_version
-from bench.fleet.card_executor import CardExecutor
+from bench.fleet.card_executor import POLL_S, CardExecutor
 from bench.fleet.card_types import Card, CardType, card_types
 from bench.fleet.node_facts import versions
 from bench.record import grouped
 from bench.run.many_runs import Company
+
+#: How often a second the driver asks cards for the phases of their cases, however many cards there are.
+_POLLS_PER_S = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,11 @@ class Fleet:
         self, runs: Mapping[str, Sequence[Card]], tell: Callable[[str, str], None]
     ) -> dict[str, list[CardExecutor]]:
         """What measures for each run; `tell` is called with a run's title and what one of its cards waits for."""
+        poll_s = max(POLL_S, sum(map(len, runs.values())) / _POLLS_PER_S)
         machines: dict[str, Company] = {card.node.id: Company() for cards in runs.values() for card in cards}
 
         def executor(title: str, card: Card) -> CardExecutor:
-            return CardExecutor(card, self._order(card), partial(tell, title), machines[card.node.id])
+            return CardExecutor(card, self._order(card), partial(tell, title), machines[card.node.id], poll_s=poll_s)
 
         return {title: [executor(title, card) for card in cards] for title, cards in runs.items()}
 
