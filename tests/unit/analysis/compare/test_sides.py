@@ -37,6 +37,18 @@ def test_an_unfinished_run_counts_with_a_note() -> None:
     assert len(side.runs) == 1
 
 
+def test_unfinished_runs_of_one_plan_in_one_file_are_finished_together() -> None:
+    # given two runs of a plan of two cases, which have one each, in one file and in two
+    parts = [measured(run=a_run(cases=2)), measured(case=a_case(size=128), run=a_run(id="run-2", cases=2))]
+    # then they lack nothing in one file, as `bench merge` puts them
+    assert _side("head", *parts).notes == ()
+    assert len(sides.side("head", [("a.jsonl", parts[:1]), ("b.jsonl", parts[1:])]).notes) == 2
+    # but two parts with the same case, or of two cards, do
+    for other in (parts[0].case, None):
+        again = measured(run=a_run(id="run-2", cases=2), **({"case": other} if other else {"device": OTHER}))
+        assert len(_side("head", parts[0], again).notes) == 2
+
+
 def test_a_copy_of_a_run_is_counted_once_with_a_note() -> None:
     side = sides.side("base", [("a.jsonl", [measured()]), ("b.jsonl", [measured()])])
     assert len(side.runs) == 1
