@@ -6,6 +6,7 @@ Each file of the folder is written as a whole or not at all. If the disk is full
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,11 @@ from bench.errors import ResultsError
 from bench.sharing import provenance
 from bench.sharing.folder_writer import FolderWriter, alone
 from bench.sharing.given import Given
-from bench.sharing.merge_planning import MergePlan, Tracked, plan_merge, untracked
+from bench.sharing.merge_planning import Content, MergePlan, Tracked, plan_merge, untracked
 from bench.sharing.merging import Prefer, joined
+
+#: How many files are written at once.
+_THREADS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,5 +120,20 @@ def _write(plan: MergePlan, out: Path, tracked: Tracked) -> None:
             writer.write(provenance.NAME, plan.provenance.to_json())
         for place, data in plan.facts.items():
             writer.write(place, data)
-        for content in tracked(plan.contents, "Writing results"):
-            writer.replace(content.path, joined(plan.files, content.lines), content.before)
+        _write_results(plan, writer, tracked)
+
+
+def _write_results(plan: MergePlan, writer: FolderWriter, tracked: Tracked) -> None:
+    """Write the results files, several at once: most of the time each waits for the disk."""
+
+    def write(content: Content) -> None:
+        writer.replace(content.path, joined(plan.files, content.lines), content.before)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        try:
+            written = pool.map(write, plan.contents)
+            for _ in tracked(plan.contents, "Writing results"):
+                next(written)
+        except BaseException:  # also Ctrl-C: what has not begun is not written
+            pool.shutdown(cancel_futures=True)
+            raise
