@@ -111,11 +111,11 @@ def _refuse_nothing(given: Sequence[Given], files: Sequence[LinesFile], facts: D
 def _placed(files: Sequence[LinesFile], chosen: Chosen, own: Sequence[str]) -> dict[Key, str]:
     """The file of each record, as a path below the folder, whose files are the first ones."""
 
-    def alike(one: Line, other: Line) -> bool:
-        first, second = record_in(files, one), record_in(files, other)
-        if first.environment is None:
+    def alike(first: Line, second: Line) -> bool:
+        before, after = record_in(files, first), record_in(files, second)
+        if before.environment is None:
             return False
-        return is_alike(Ready(device=first.device, environment=first.environment), second)
+        return is_alike(Ready(device=before.device, environment=before.environment), after)
 
     held = {name: {line.key for line in file.lines} for name, file in zip(own, files, strict=False)}
     return targets(together(parts_of(files, chosen.lines), alike), held, own)

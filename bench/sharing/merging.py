@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.errors import GateError, printable
-from bench.record import grouped
+from bench.record import Record, grouped
 from bench.sharing.result_lines import Key, Line, LinesFile, read_lines, record_in
 from bench.workloads.labels import label_of
 
@@ -123,7 +123,7 @@ class _Variants:
 
     def choose(self, chosen: Chosen, key: Key, prefer: Prefer | None) -> None:
         """Keep one of the lines, or note the conflicts."""
-        contents: list[tuple[Any, list[Line]]] = []
+        contents: list[tuple[Record, list[Line]]] = []
         for line in self._lines:
             record = record_in(self._files, line)
             equal = next((lines for known, lines in contents if known == record), None)
@@ -132,21 +132,14 @@ class _Variants:
             else:
                 equal.append(line)
                 chosen.identical += 1
-        lines = [self._same(equal) for _, equal in contents]
-        best = lines[0] if len(lines) == 1 or prefer == "first" else None
-        if best is None and prefer == "newest":
-            newest = max(line.recorded_at for line in lines)
-            latest = [line for line in lines if line.recorded_at == newest]
-            best = latest[0] if len(latest) == 1 else None
+        records, lines = [record for record, _ in contents], [self._same(equal) for _, equal in contents]
+        best = lines[0] if len(lines) == 1 else _preferred(lines, prefer)
         if best is None:
-            (record, _), *rest = contents
-            chosen.conflicts += [
-                self._conflict(lines[0], other, record, changed)
-                for other, (changed, _) in zip(lines[1:], rest, strict=True)
-            ]
-            return
-        chosen.lines[key] = best
-        chosen.dropped += len(lines) - 1
+            others = zip(lines[1:], records[1:], strict=True)
+            chosen.conflicts += [self._conflict((lines[0], records[0]), other) for other in others]
+        else:
+            chosen.lines[key] = best
+            chosen.dropped += len(lines) - 1
 
     def _same(self, equal: Sequence[Line]) -> Line:
         """One of the lines that have the same record."""
@@ -157,8 +150,9 @@ class _Variants:
         (text,) = self._files[line.file].texts([line])
         return json.loads(text)["schema_version"], text
 
-    def _conflict(self, first: Line, second: Line, one: Any, other: Any) -> Conflict:
-        differences = list(_differences(one.model_dump(mode="json"), other.model_dump(mode="json")))
+    def _conflict(self, *contents: tuple[Line, Record]) -> Conflict:
+        (first, second), (before, after) = zip(*contents, strict=True)
+        differences = list(_differences(before.model_dump(mode="json"), after.model_dump(mode="json")))
         what = f"{label_of(first.case)} on {printable(first.device.name, 80)}, run {printable(first.run.id, 80)}"
         shown, more = differences[:_MOST_FIELDS], max(0, len(differences) - _MOST_FIELDS)
         return Conflict(self._place(first), self._place(second), what, tuple(shown), more)
@@ -167,14 +161,23 @@ class _Variants:
         return f"{printable(self._files[line.file].name, 300)}, line {line.number}"
 
 
+def _preferred(lines: Sequence[Line], prefer: Prefer | None) -> Line | None:
+    """The preferred of lines with different records, in the order of their files; None if there is none."""
+    if prefer == "first":
+        return lines[0]
+    newest = max(line.recorded_at for line in lines)
+    latest = [line for line in lines if line.recorded_at == newest]
+    return latest[0] if prefer == "newest" and len(latest) == 1 else None
+
+
 def _differences(first: Any, second: Any, place: str = "") -> Iterator[Difference]:
     """The fields in which two JSON values differ, by their paths: `stages.0.timing.median_s`."""
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         for name in dict.fromkeys((*first, *second)):
             yield from _differences(first.get(name), second.get(name), f"{place}.{name}" if place else str(name))
     elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
-        for number, (one, other) in enumerate(zip(first, second, strict=True)):
-            yield from _differences(one, other, f"{place}.{number}")
+        for number, items in enumerate(zip(first, second, strict=True)):
+            yield from _differences(*items, f"{place}.{number}")
     elif first != second:
         yield Difference(place, *(None if value is None else _shown(value) for value in (first, second)))
 
