@@ -9,8 +9,9 @@ worker below it. For each number of nodes it prints
 - wall: from connecting until the last record is on disk,
 - bound: 1.25 / N of the time that one node takes over the cases, plus the start-up.
 
-Cards that are ready before the last one measure meanwhile. Starting the nodes themselves is in neither. Nothing is computed, so the cores that the nodes share do not matter much
-once the workers are up; starting them does take processor time.
+Cards that are ready before the last one measure meanwhile. Starting the nodes themselves is in neither. Nothing is
+computed, so it matters little that the nodes share the cores of one machine once the workers are up; starting them does
+take processor time.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class LocalCluster:
                 wait=False, num_cpus=1, num_gpus=1, resources={f"accelerator_type:{name}": 1}, object_store_memory=80e6
             )
             self.nodes.setdefault(name, []).append(node)
-        self.ray.wait_for_nodes()
+        self.ray.wait_for_nodes(timeout=150)  # of a busy machine
 
     def kill(self, name: str) -> None:
         """Kill a node of this type without a word."""

@@ -10,7 +10,8 @@ What it pretends is in environment variables:
 - SLEEPING_NO_CUDA: if set, there is no CUDA here: a start for cuda is refused.
 - SLEEPING_LOG: a file to which it appends the id of each case that begins.
 
-Its figures follow from the case, so two runs of a case agree. Its records say that it stood in for a device.
+Its figures follow from the case, so two runs of a case agree. Its records say that it stood in for a device, and
+in which folder bench was (`os`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 import standin_worker
 from standin_worker import StandInDevice
 
+import bench
 from bench.core import identity
 from bench.errors import DeviceError
 from bench.record import Case, Device, Environment, Measured, MeasureSettings, Memory, Package, Phase, Stage, Timing
@@ -54,7 +56,7 @@ class SleepingSession:
             environment=Environment(
                 python="3",
                 packages={"torch": Package(version="0")},
-                os="",
+                os=f"with bench in {Path(bench.__file__).parents[1].name}",
                 host_cpu="",
                 host_cores=1,
                 host_ram_bytes=1,

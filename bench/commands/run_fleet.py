@@ -42,7 +42,7 @@ def measure(
     request: RunRequest, engine: str, device: str, *, every_gpu: bool, any_versions: bool, exclusive: bool
 ) -> NoReturn:
     """Measure the sweep on the cluster, print progress and summaries, and exit with the worst exit code."""
-    from bench import packages
+    from bench import packages, store
 
     on_cpu = device == "cpu"
     plan = request.plan(
@@ -64,6 +64,7 @@ def measure(
         exclusive=exclusive,
         vram_limit_bytes=request.limit_bytes,
         variables=surroundings.shippable(os.environ),
+        commit=surroundings.project_commit(),
     )
     where = address.address_of(engine, os.environ.get(address.VARIABLE))
     with interruptible(sweeps.NOTHING_MEASURED, sigterm=True):
@@ -73,7 +74,7 @@ def measure(
                 if where == address.OWN
                 else f"Connecting to the Ray cluster at {where}."
             )
-        with cluster.connected(where, fleet.variables):
+        with store.sweep_lock(request.out), cluster.connected(where, fleet.variables):
             results = _results(plan, fleet, request)
     if request.as_json:
         typer.echo(json.dumps(many_progress.summaries_json(results), indent=2))

@@ -34,7 +34,7 @@ class CardOrder:
         stands_in_for: the type of accelerator that a CPU stands in for.
         identity: made up for a stand-in with records of its own; None if the device has its own, or none.
         variables: those of the driver's environment that change figures.
-        version: that of the driver's program, which is shipped.
+        version, commit: those of the driver's program, which is shipped.
         command: the worker to start instead of the node's own.
     """
 
@@ -44,6 +44,7 @@ class CardOrder:
     identity: str | None = None
     variables: Mapping[str, str] | None = None
     version: str | None = None
+    commit: str | None = None
     exclusive: bool = False
     command: tuple[str, ...] | None = None
 
@@ -110,8 +111,8 @@ class CardActor:
 def described(ready: Ready, order: CardOrder) -> Ready:
     """The worker's facts as records of a cluster state them.
 
-    Equal cards must not differ by the number that Ray knows them by. The program's version is the driver's, because the
-    node may have none or another one installed.
+    Equal cards must not differ by the number that Ray knows them by. The program is the driver's, whatever the node has
+    installed.
     """
     environment = ready.environment
     variables = {name: value for name, value in environment.variables.items() if name != _CHOSEN_BY_RAY}
@@ -124,7 +125,12 @@ def described(ready: Ready, order: CardOrder) -> Ready:
         stand_in = f"a CPU, for {order.stands_in_for}"
     if order.identity is not None:
         device = device.model_copy(update={"identity": order.identity})
-    changed = {"variables": variables, "packages": packages, "stand_in": stand_in}
+    changed = {
+        "variables": variables,
+        "packages": packages,
+        "project_commit": order.commit or environment.project_commit,
+        "stand_in": stand_in,
+    }
     return ready.model_copy(update={"device": device, "environment": environment.model_copy(update=changed)})
 
 

@@ -30,6 +30,7 @@ class Fleet:
         any_versions: nodes may have other versions of packages than this machine.
         exclusive: wait until no other process uses a card.
         variables: environment variables that nodes get.
+        commit: that of this program's checkout.
         worker: the command of a worker to start there instead of the usual one.
     """
 
@@ -39,6 +40,7 @@ class Fleet:
     exclusive: bool = False
     vram_limit_bytes: int | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    commit: str | None = None
     worker: tuple[str, ...] | None = None
 
     def runs(self) -> dict[str, tuple[Card, ...]]:
@@ -71,6 +73,7 @@ class Fleet:
             identity=made_up_identity(card.node.id, card.number) if self.every_gpu and self.on_cpu else None,
             variables=self.variables,
             version=shipped_version(),
+            commit=self.commit,
             exclusive=self.exclusive,
             command=self.worker,
         )

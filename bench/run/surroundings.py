@@ -6,6 +6,7 @@ import importlib.util
 import os
 import platform
 import re
+import subprocess
 import tempfile
 from importlib import metadata
 from pathlib import Path
@@ -80,6 +81,25 @@ def shippable(environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
     """Return the variables that can change a measurement, as they are, except those that name cards or files here."""
     names = variables(environment).keys() - {"CUDA_VISIBLE_DEVICES", "LD_PRELOAD"}
     return {name: value for name, value in environment.items() if name in names}
+
+
+def project_commit() -> str | None:
+    """Return the commit of this program's checkout, with `-dirty` if changed; None outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"],  # noqa: S607 - git on the PATH
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip() or None
 
 
 def old_pynvml() -> str | None:

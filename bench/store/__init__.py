@@ -22,6 +22,7 @@ from bench.store.disk import (
     pipeline_memory,
     prepare_folder,
     published,
+    sweep_lock,
     usual_folders,
     verdicts,
     write_whole,

@@ -153,6 +153,22 @@ def device_lock(folder: Path, identity: str | None = None) -> Iterator[None]:
 
 
 @contextmanager
+def sweep_lock(results: Path) -> Iterator[None]:
+    """Lock a results folder for one sweep on a cluster: a second one would wait for the cards of the first.
+
+    Raises ResultsError if another command holds it.
+    """
+    prepare_folder(results)
+    with _locked(results / ".lock-cluster") as is_free:
+        if not is_free:
+            raise ResultsError(
+                f"{results}: another `bench run --on` writes to this folder. Wait for it, stop it, or choose another "
+                "folder with --out."
+            )
+        yield
+
+
+@contextmanager
 def device_folder(results: Path, device: Device) -> Iterator[Path]:
     """A device's results folder, with the device locked until the block ends.
 

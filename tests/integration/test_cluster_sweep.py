@@ -22,6 +22,7 @@ pytest.importorskip("ray")
 from clusters import LocalCluster, keys, lines, local_cluster, records, wait_for
 
 from bench.fleet import node_facts
+from bench.run import surroundings
 
 TYPES = ("A100", "H100", "L4")
 CASES = 12
@@ -79,6 +80,8 @@ def test_each_type_has_one_complete_result_set(undisturbed: Path) -> None:
         for environment in (record.environment for record in measured):
             assert environment is not None
             assert environment.stand_in
+            assert "_ray_pkg_" in environment.os, "the worker did not run from what was shipped"
+            assert environment.project_commit == surroundings.project_commit()
             assert "CUDA_VISIBLE_DEVICES" not in environment.variables
             assert environment.variables.get("OMP_NUM_THREADS") == os.environ.get("OMP_NUM_THREADS")
 
@@ -123,10 +126,12 @@ def test_a_killed_driver_loses_nothing_and_leaves_nothing_behind(
 
 
 def test_ctrl_c_says_what_is_kept_and_who_waits_for_a_card_says_so(cluster: LocalCluster, tmp_path: Path) -> None:
-    first = cluster.start(*SWEEP, "--out", str(tmp_path), seconds=1)
-    wait_for(lambda: lines(tmp_path, "a100"), "a record")
-    # a second driver on the same folder waits, because all cards are in use
-    second = cluster.start(*SWEEP, "--out", str(tmp_path), seconds=1)
+    first = cluster.start(*SWEEP, "--out", str(tmp_path / "first"), seconds=1)
+    wait_for(lambda: lines(tmp_path / "first", "a100"), "a record")
+    # a second driver waits, because all cards are in use; on the same folder it is refused
+    second = cluster.start(*SWEEP, "--out", str(tmp_path / "second"))
+    code, _, errors = cluster.bench(*SWEEP, "--out", str(tmp_path / "first"))
+    assert (code, "another" in errors) == (2, True)
     assert second.stderr is not None
     wait_for(lambda: "Waiting for" in second.stderr.readline(), "the second driver to wait")
     code, _ = _end(second, signal.SIGINT)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 from importlib import metadata
-from pathlib import Path
 
 import psutil
 import torch
@@ -26,7 +24,7 @@ def collect(software: DeviceSoftware, gpu: GpuSettings | None) -> Environment:
     return Environment(
         python=platform.python_version(),
         packages={name: package for name in PACKAGES if (package := _package(name)) is not None},
-        project_commit=_project_commit(),
+        project_commit=surroundings.project_commit(),
         os=f"{platform.system()} {platform.release()}",
         host_cpu=host.cpu_name(),
         host_cores=psutil.cpu_count() or 1,
@@ -53,22 +51,3 @@ def _package(name: str) -> Package | None:
     origin = distribution.read_text("direct_url.json")  # PEP 610
     commit = json.loads(origin).get("vcs_info", {}).get("commit_id") if origin else None
     return Package(version=str(version), commit=commit)
-
-
-def _project_commit() -> str | None:
-    """Return the commit of this program's checkout, with `-dirty` if changed; None outside a checkout."""
-    root = Path(__file__).resolve().parents[3]
-    if not (root / ".git").exists():
-        return None
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"],  # noqa: S607 - git on the PATH
-            cwd=root,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return described.stdout.strip() or None

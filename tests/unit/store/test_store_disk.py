@@ -359,3 +359,10 @@ def test_a_replaced_file_keeps_its_permissions_and_its_neighbours(tmp_path: Path
     # and the user's file is there still, and no other
     assert users.read_bytes() == b"mine"
     assert {path.name for path in tmp_path.iterdir()} == {"older", "new", "older.new"}
+
+
+def test_a_results_folder_takes_one_sweep_on_a_cluster_at_a_time(tmp_path: Path) -> None:
+    with store.sweep_lock(tmp_path), pytest.raises(ResultsError, match="--out"), store.sweep_lock(tmp_path):
+        pass
+    with store.sweep_lock(tmp_path):
+        pass
