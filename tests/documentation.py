@@ -19,7 +19,7 @@ DOCUMENTS = (
 )
 #: Languages of fenced blocks that are for a shell. A block without one is if it begins with one of the programs.
 _SHELLS = {"sh", "bash", "shell", "console"}
-PROGRAMS = ("bench", "make", "pip", "python", "export")
+PROGRAMS = ("bench", "make", "pip", "python", "ray", "export")
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ def test_what_is_replaced_is_documented() -> None:
 
 
 def test_every_line_for_a_shell_is_tested() -> None:
-    assert {command.words[0] for command in EVERY_COMMAND} == {"bench", "make", "pip", "python"}
+    assert {command.words[0] for command in EVERY_COMMAND} == {"bench", "make", "pip", "python", "ray"}
 
 
 @pytest.mark.parametrize("command", of_program("make"), ids=str)
@@ -198,6 +198,14 @@ def test_a_documented_script_exists(command: DocumentedCommand) -> None:
         return
     source = (ROOT / program).read_text()
     assert all(argument in source for argument in arguments if argument.startswith("--"))
+
+
+@pytest.mark.parametrize("command", of_program("ray"), ids=str)
+def test_a_documented_command_of_ray_has_these_options(command: DocumentedCommand) -> None:
+    scripts = pytest.importorskip("ray.scripts.scripts")
+    name, *arguments = command.words[1:]
+    known = {option for parameter in scripts.cli.commands[name].params for option in parameter.opts}
+    assert {argument.partition("=")[0] for argument in arguments} <= known
 
 
 def options_of(*names: str) -> set[str]:
