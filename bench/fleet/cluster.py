@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import signal
 import socket
 import tempfile
@@ -34,8 +35,8 @@ from bench.fleet.card_types import TYPE_LABEL, TYPE_RESOURCE, Node
 #: threads too; and nothing is sent to Ray's makers.
 _ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
 _REACH_S, _PROBE_S = 5.0, 180.0
-#: Not shipped: what Python writes beside its sources.
-_EXCLUDED = ["__pycache__", "*.pyc"]
+#: The folder of sweeps: in the package, or in a checkout beside it.
+_SWEEPS = "configs"
 
 
 @contextmanager
@@ -49,9 +50,9 @@ def connected(address: str, variables: Mapping[str, str]) -> Iterator[None]:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     _check_reachable(address)
-    with tempfile.TemporaryDirectory() as empty, redirect_stdout(_Nowhere()):
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(_Nowhere()):
         try:
-            _connect(address, shipped(Path(empty), variables))
+            _connect(address, shipped(Path(folder), variables))
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, handler)  # Ray sets its own, which would end this process at once
             yield
@@ -72,15 +73,20 @@ class _Nowhere:
         return False
 
 
-def shipped(empty: Path, variables: Mapping[str, str]) -> dict[str, Any]:
-    """The runtime environment of everything that runs on the nodes: this package, wherever it was imported from.
+def shipped(folder: Path, variables: Mapping[str, str]) -> dict[str, Any]:
+    """The runtime environment of everything that runs on the nodes: a copy of this package, and these variables.
 
-    The working folder is an empty one, else Ray would let nodes import from a folder that is named like the driver's.
+    The copy in `folder` is laid out as in the wheel, also if this is a checkout. The working folder is an empty one,
+    else Ray would let nodes import from a folder that is named like the driver's.
     """
+    package, copy, empty = Path(bench.__file__).parent, folder / "bench", folder / "empty"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    if not (copy / _SWEEPS).exists():
+        shutil.copytree(package.parent / _SWEEPS, copy / _SWEEPS)
+    empty.mkdir()
     return {
-        "py_modules": [str(Path(bench.__file__).parent)],
+        "py_modules": [str(copy)],
         "working_dir": str(empty),
-        "excludes": _EXCLUDED,
         "env_vars": {**variables, "RAY_USAGE_STATS_ENABLED": "0"},
     }
 

@@ -81,9 +81,10 @@ def test_only_the_package_is_shipped_and_the_variables_that_change_figures(tmp_p
     (folder,) = map(Path, shipped["py_modules"])
     assert folder.name == "bench"
     assert (folder / "traces" / "data").is_dir()
-    assert not {"results", ".git"} & {path.name for path in folder.iterdir()}
+    assert (folder / "configs" / "docs.yaml").is_file()
+    assert not {"results", ".git", "__pycache__"} & {path.name for path in folder.rglob("*")}
     assert shipped["env_vars"]["PYTORCH_ALLOC_CONF"] == "expandable_segments:True"
-    assert shipped["working_dir"] == str(tmp_path)
+    assert not list(Path(shipped["working_dir"]).iterdir())
 
 
 def test_a_node_of_other_versions_is_refused_by_name() -> None:
