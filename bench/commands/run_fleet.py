@@ -63,7 +63,7 @@ def measure(
         any_versions=any_versions,
         exclusive=exclusive,
         vram_limit_bytes=request.limit_bytes,
-        variables=surroundings.shippable(os.environ),
+        variables=surroundings.shippable(os.environ) | _plugins(),
         commit=surroundings.project_commit(),
     )
     where = address.address_of(engine, os.environ.get(address.VARIABLE))
@@ -81,6 +81,13 @@ def measure(
     elif not request.quiet:
         terminal.show(partial(many_progress.print_summaries, results))
     raise typer.Exit(many_runs.exit_code(list(results.values())))
+
+
+def _plugins() -> dict[str, str]:
+    """The variable that names files with further workloads, which nodes must have too."""
+    from bench.workloads import plugins
+
+    return {plugins.VARIABLE: os.environ[plugins.VARIABLE]} if plugins.VARIABLE in os.environ else {}
 
 
 def _results(plan: Plan, fleet: Fleet, request: RunRequest) -> dict[str, RunSummary | BenchError]:

@@ -148,18 +148,22 @@ def _why_not(text: str, address: str) -> str:
     return f"The Ray cluster at {where} can't be used: {reason}. Check it with `ray status`."
 
 
-def nodes() -> list[Node]:
-    """The live nodes with their facts, which a short task on each looks up.
+def nodes(*, on_cpu: bool) -> list[Node]:
+    """The live nodes that may measure, with their facts, which a short task on each looks up.
 
-    Raises ClusterError for a node that does not answer.
+    Those that have or declare accelerators; if there are none, `on_cpu`, those with a processor. Raises ClusterError
+    for one that does not answer.
     """
     alive = [node for node in ray.nodes() if node["Alive"]]
+    wanted = [node for node in alive if node["Resources"].get("GPU", 0) >= 1 or (on_cpu and _declared(node))]
+    if not wanted and on_cpu:
+        wanted = [node for node in alive if node["Resources"].get("CPU", 0) >= 1]
     look = ray.remote(num_cpus=0, max_retries=0)(node_facts.look)
     asked = [
         look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote()
-        for node in alive
+        for node in wanted
     ]
-    return [_node(described, _facts(described, reference)) for described, reference in zip(alive, asked, strict=True)]
+    return [_node(node, _facts(node, reference)) for node, reference in zip(wanted, asked, strict=True)]
 
 
 def _facts(described: Mapping[str, Any], reference: Any) -> node_facts.NodeFacts:
@@ -178,18 +182,24 @@ def _facts(described: Mapping[str, Any], reference: Any) -> node_facts.NodeFacts
 
 
 def _node(described: Mapping[str, Any], facts: node_facts.NodeFacts) -> Node:
-    resources = described["Resources"]
-    declaring = [name for name in resources if name.startswith(TYPE_RESOURCE)]
-    declared = declaring[0].removeprefix(TYPE_RESOURCE) if declaring else described.get("Labels", {}).get(TYPE_LABEL)
+    resources, declared = described["Resources"], _declared(described)
     return Node(
         id=described["NodeID"],
         name=_name(described),
         cpus=resources.get("CPU", 0),
         gpus=int(resources.get("GPU", 0)),
-        declared=declared or None,
-        type_amount=resources[declaring[0]] if declaring else 0,
+        declared=declared,
+        type_amount=resources.get(f"{TYPE_RESOURCE}{declared}", 0),
         facts=facts,
     )
+
+
+def _declared(described: Mapping[str, Any]) -> str | None:
+    """The type of accelerator that a node declares, by a resource or else by a label."""
+    declaring = [name for name in described["Resources"] if name.startswith(TYPE_RESOURCE)]
+    if declaring:
+        return declaring[0].removeprefix(TYPE_RESOURCE)
+    return described.get("Labels", {}).get(TYPE_LABEL) or None
 
 
 def _name(described: Mapping[str, Any]) -> str:

@@ -48,7 +48,7 @@ class Fleet:
 
         Raises DeviceError if there is nothing to measure on, ClusterError if nodes can't be used or differ in versions.
         """
-        types = card_types(cluster.nodes(), on_cpu=self.on_cpu)
+        types = card_types(cluster.nodes(on_cpu=self.on_cpu), on_cpu=self.on_cpu)
         nodes = {card.node.id: card.node for kind in types for card in kind.cards}
         cluster.check_packages(list(nodes.values()), versions(), any_versions=self.any_versions)
         return _each(types) if self.every_gpu else {kind.title: kind.cards for kind in types}

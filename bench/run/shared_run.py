@@ -147,7 +147,7 @@ class SharedRun:
         with self._changed:
             if not self._is_over:
                 self._losses.append(error)
-                if len(self._losses) < len(self.executors):
+                if len(self._losses) < len(self.executors) and not isinstance(error, CancelledError):
                     self.options.warn(f"{error} The other cards measure what it had begun.")
 
     def _runner(self, executor: Executor, ready: Ready) -> CaseRunner | None:

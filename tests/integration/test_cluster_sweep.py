@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -126,7 +127,7 @@ def test_a_killed_driver_loses_nothing_and_leaves_nothing_behind(
 
 
 def test_ctrl_c_says_what_is_kept_and_who_waits_for_a_card_says_so(cluster: LocalCluster, tmp_path: Path) -> None:
-    first = cluster.start(*SWEEP, "--out", str(tmp_path / "first"), seconds=1)
+    first = cluster.start(*SWEEP, "--out", str(tmp_path / "first"), seconds=3)
     wait_for(lambda: lines(tmp_path / "first", "a100"), "a record")
     # a second driver waits, because all cards are in use; on the same folder it is refused
     second = cluster.start(*SWEEP, "--out", str(tmp_path / "second"))
@@ -141,6 +142,16 @@ def test_ctrl_c_says_what_is_kept_and_who_waits_for_a_card_says_so(cluster: Loca
     assert f"of {CASES} cases are kept" in errors
     assert "Traceback" not in errors
     wait_for(lambda: not _asleep(), "the workers to end")
+
+
+def test_nodes_whose_gpus_can_t_be_used_are_named(
+    cluster: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLEEPING_NO_CUDA", "1")
+    code, _, errors = cluster.bench("run", "smoke", "--on", "ray", "--out", str(tmp_path))
+    assert code == 2
+    assert len(re.findall(r"error: Node \S+: .*no CUDA", errors)) == len(TYPES)
+    assert not list(tmp_path.rglob("*.jsonl"))
 
 
 def test_the_real_worker_runs_from_what_was_shipped(tmp_path: Path) -> None:
