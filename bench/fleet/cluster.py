@@ -196,10 +196,11 @@ def _node(described: Mapping[str, Any], facts: node_facts.NodeFacts) -> Node:
 
 def _declared(described: Mapping[str, Any]) -> str | None:
     """The type of accelerator that a node declares, by a resource or else by a label."""
-    declaring = [name for name in described["Resources"] if name.startswith(TYPE_RESOURCE)]
+    declaring = [str(name) for name in described["Resources"] if name.startswith(TYPE_RESOURCE)]
     if declaring:
         return declaring[0].removeprefix(TYPE_RESOURCE)
-    return described.get("Labels", {}).get(TYPE_LABEL) or None
+    label: str | None = described.get("Labels", {}).get(TYPE_LABEL)
+    return label or None
 
 
 def _name(described: Mapping[str, Any]) -> str:
