@@ -17,6 +17,7 @@ take processor time.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import tempfile
@@ -136,6 +137,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0)
     arguments = parser.parse_args()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
     alone: Scaling | None = None
     is_within = True
     print(f"{arguments.cases} cases of {arguments.seconds:g} s on {os.cpu_count()} cores\n")
