@@ -8,16 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import (
-    ActorUnschedulableError,
-    GetTimeoutError,
-    NodeDiedError,
-    RayActorError,
-    RayError,
-    RaySystemError,
-    RayTaskError,
-    RuntimeEnvSetupError,
-)
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError, RuntimeEnvSetupError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bench.errors import BenchError, CancelledError, ClusterError, ExecutorLostError, WorkerError, printable
@@ -34,7 +25,6 @@ _PATIENCE_S = 10.0
 POLL_S, _POLL_TIMEOUT_S = 0.5, 5.0
 #: The actor's second thread, which answers while a case runs.
 _WATCH = "watch"
-_LOST = (RayActorError, ActorUnschedulableError, NodeDiedError, RaySystemError, ConnectionError)
 
 
 class CardExecutor:
@@ -175,7 +165,7 @@ class CardExecutor:
             raise ClusterError(f"Node {self._card.name} could not be given this program: {_brief(error)}.") from None
         except RayTaskError as error:
             raise WorkerError(f"Node {self._card.name}: {_brief(error.cause or error)}.") from None
-        except (*_LOST, ValueError):
+        except (RayError, ConnectionError, ValueError):
             self._refuse_if_cancelled()
             self.close()  # what is only unavailable must not go on measuring
             raise ExecutorLostError(

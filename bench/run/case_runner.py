@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bench.core.units import format_count
 from bench.doctor.gpu_findings import neighbour_warning
 from bench.plan import Plan, refusal
-from bench.record import Case, Record, Run, Skipped, timestamp
+from bench.record import Case, Crashed, Record, Run, Skipped, timestamp
 from bench.run.executor import Executor
 from bench.run.messages import Broken, Done, Ready
 from bench.run.run_options import Observer, RunOptions
@@ -61,6 +61,13 @@ class CaseRunner:
             self._record(case, done, warnings, share_s, tuple(other.id for other in cases if other is not case))
             for case, done in zip(cases, results, strict=True)
         )
+
+    def give_up(self, cases: tuple[Case, ...], reason: str) -> tuple[Record, ...]:
+        """The records of cases that are not tried again, because of what became of those that measured them."""
+        crashed = Done(outcome=Crashed(phase="run", stderr_tail=reason))
+        for case in cases:
+            self.observer.case_begun(self.numbers[case.id], case)
+        return tuple(self._record(case, crashed, (), 0.0) for case in cases)
 
     def _announce(self, case: Case) -> None:
         self.executor.start()  # so that starting a new worker is not part of the case's time

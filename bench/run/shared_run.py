@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,6 +24,9 @@ from bench.run.executor import Executor
 from bench.run.messages import Ready
 from bench.run.run_options import Observer, RunOptions, RunSummary
 
+#: A group that so many cards have failed over is not tried again: else it could bring down all of them.
+_MOST_LOSSES = 3
+
 
 class _StoppedError(BenchError):
     """The run ends, so a result that arrives late is not kept."""
@@ -31,10 +34,14 @@ class _StoppedError(BenchError):
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Cases that are measured together, and how many more of their group an earlier session has measured."""
+    """Cases that are measured together, and how many more of their group were measured earlier.
+
+    `losses`: so many cards failed while they measured them.
+    """
 
     cases: tuple[Case, ...]
     measured_earlier: int
+    losses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class SharedRun:
     """A plan, and the equal executors that share its groups.
 
     An executor that fails is left out, and what it had begun goes back to the end of the queue: whatever brought it
-    down then meets another card only after everything else is measured.
+    down then meets another card only after everything else is measured, and at most three in all.
     """
 
     plan: Plan
@@ -194,14 +201,14 @@ class SharedRun:
     def _measure(self, runner: CaseRunner, group: _Group) -> None:
         kept: set[str] = set()
         try:
-            for batch in runner.measure(group.cases, group.measured_earlier):
+            for batch in _batches(runner, group):
                 self._keep(batch)
                 kept.update(record.case.id for record in batch)
         finally:
             with self._changed:
                 left = tuple(case for case in group.cases if case.id not in kept)
                 if left:
-                    self._waiting.append(_Group(left, group.measured_earlier + len(kept)))
+                    self._waiting.append(_Group(left, group.measured_earlier + len(kept), group.losses + 1))
                 self._in_work -= 1
                 self._changed.notify_all()
 
@@ -220,3 +227,10 @@ class SharedRun:
             is_finished = self._begun is not None and not self._waiting and not self._in_work
         if is_finished:
             self._end()
+
+
+def _batches(runner: CaseRunner, group: _Group) -> Iterable[tuple[Record, ...]]:
+    """The records of a group, those together that must be written together."""
+    if group.losses < _MOST_LOSSES:
+        return runner.measure(group.cases, group.measured_earlier)
+    return [runner.give_up(group.cases, f"{group.losses} cards were lost while they measured it")]

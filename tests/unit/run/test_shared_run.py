@@ -29,7 +29,9 @@ STAGE = Stage(name="encode", timing=Timing(clock="perf_counter", median_s=1.0, s
 class Card:
     """An executor whose cases end when the test lets them; `lost_at` is the number of cases after which it is gone."""
 
-    def __init__(self, uuid: str, *, lost_at: int | None = None, driver: str = "1") -> None:
+    def __init__(
+        self, uuid: str, *, lost_at: int | None = None, lost_over: Case | None = None, driver: str = "1"
+    ) -> None:
         device = Device(kind="cuda", name="NVIDIA Equal", total_bytes=2**33, identity=identity.of(uuid))
         self.ready = Ready(device=device, environment=an_environment(driver=driver))
         self.asked: list[Case] = []
@@ -38,7 +40,7 @@ class Card:
         self.may_end.set()
         self.is_closed = False
         self.begins: Callable[[], None] = lambda: None
-        self._lost_at = lost_at
+        self._lost_at, self._lost_over = lost_at, lost_over
 
     def start(self) -> Ready:
         self.may_start.wait(20)
@@ -49,7 +51,7 @@ class Card:
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: Callable[[Phase], None]) -> Done:
         self.begins()
         self.may_end.wait(20)
-        if self.is_closed or len(self.asked) == self._lost_at:
+        if self.is_closed or len(self.asked) == self._lost_at or case == self._lost_over:
             raise ExecutorLostError("Its node was lost.")
         self.asked.append(case)
         on_phase("run")
@@ -128,6 +130,15 @@ def test_what_a_lost_card_had_begun_is_measured_by_another_one(tmp_path: Path) -
     assert len(lost.asked) == 2
     assert any("Its node was lost." in warning for warning in warnings)
     assert summary.exit_code == 0
+
+
+def test_a_case_that_brings_cards_down_takes_three_of_them_and_has_crashed(tmp_path: Path) -> None:
+    cards = [Card(str(number), lost_over=CASES[2]) for number in range(5)]
+    summary = go(tmp_path, cards)
+    assert summary.counts == {"measured": len(CASES) - 1, "crashed": 1}
+    assert summary.exit_code == 1
+    (crashed,) = [record for record in summary.records if record.outcome.status == "crashed"]
+    assert crashed.case == CASES[2]
 
 
 def test_when_every_card_is_lost_the_records_are_kept_and_any_equal_card_continues(tmp_path: Path) -> None:
