@@ -117,3 +117,13 @@ def test_each_governor_is_returned_once(tmp_path: Path, monkeypatch: pytest.Monk
         (tmp_path / f"cpu{number}" / "cpufreq" / "scaling_governor").write_text(f"{governor}\n")
     monkeypatch.setattr(surroundings, "_CPUS", tmp_path)
     assert surroundings.look(tmp_path).governors == ("performance", "powersave")
+
+
+def test_variables_for_other_machines_are_as_they_are_and_name_no_cards_or_files_here() -> None:
+    environment = {
+        "PYTORCH_ALLOC_CONF": "expandable_segments:True",
+        "CUDA_VISIBLE_DEVICES": "1",
+        "LD_PRELOAD": "/usr/lib/libjemalloc.so",
+        "HOME": "/root",
+    }
+    assert surroundings.shippable(environment) == {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}
