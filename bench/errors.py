@@ -45,6 +45,10 @@ class ResultsError(BenchError):
     """A results file or folder can't be read or written."""
 
 
+class BundleError(BenchError):
+    """A bundle of results can't be read, or must not be written."""
+
+
 class DocsError(BenchError):
     """A documentation page can't be read, or records can't be written as one."""
 
