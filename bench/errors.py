@@ -49,6 +49,12 @@ class BundleError(BenchError):
     """A bundle of results can't be read, or must not be written."""
 
 
+class ChangedBundleError(BundleError):
+    """A bundle is not what was made: a file or the digest differs."""
+
+    exit_code = 1
+
+
 class DocsError(BenchError):
     """A documentation page can't be read, or records can't be written as one."""
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench.errors import BundleError, listed, printable
+from bench.errors import BundleError, ChangedBundleError, listed, printable
 from bench.record import Device
 from bench.sharing import archive
 from bench.sharing.manifest import MANIFEST, About, BundledFile, Manifest, parsed
@@ -90,7 +90,7 @@ def read(path: Path, digest: str | None = None) -> Bundle:
     """A bundle, checked: each file is there with the size and SHA-256 that the manifest says, and no other file.
 
     `digest` is compared with the manifest's; without it, the one in the file beside the bundle, if there is one. Raises
-    BundleError. Nothing is written.
+    ChangedBundleError if a file or the digest differs, BundleError if it can't be read. Nothing is written.
     """
     try:
         if is_named_pipe(path) or path.is_dir():
@@ -103,7 +103,7 @@ def read(path: Path, digest: str | None = None) -> Bundle:
         raise BundleError(f"Can't read {path}: {error.strerror}.") from None
     bundle = _read(data, path)
     if wanted is not None and not hmac.compare_digest(wanted.strip().lower().encode(), bundle.digest.encode()):
-        raise BundleError(
+        raise ChangedBundleError(
             f"{path} is not the bundle of that digest: it has {bundle.digest}, and {printable(wanted, 80)} was "
             "expected. It was changed, or the digest is of another bundle. Ask for both again."
         )
@@ -150,7 +150,7 @@ def _read(data: bytes, path: Path) -> Bundle:
     for entry in manifest.files:
         content = files[entry.name]
         if len(content) != entry.bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
-            raise BundleError(
+            raise ChangedBundleError(
                 f"{path}: {entry.name} is not as {MANIFEST} says: it was changed after the bundle was made. "
                 "Ask for the bundle again."
             )

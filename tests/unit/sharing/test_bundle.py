@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.errors import BundleError, ResultsError
+from bench.errors import BundleError, ChangedBundleError, ResultsError
 from bench.record import Device
 from bench.sharing import archive, bundle
 from bench.sharing.manifest import MANIFEST, MANIFEST_VERSION, About, StepReport
@@ -183,6 +183,18 @@ def test_what_is_not_as_the_manifest_says_is_refused(
 ) -> None:
     with pytest.raises(BundleError):
         bundle.read(packed(tmp_path, change))
+
+
+@pytest.mark.parametrize("change", [edited, longer])
+def test_a_changed_file_ends_with_1_and_an_unreadable_one_with_2(
+    tmp_path: Path, change: Callable[[dict[str, bytes]], None]
+) -> None:
+    with pytest.raises(ChangedBundleError) as changed:
+        bundle.read(packed(tmp_path, change))
+    assert changed.value.exit_code == 1
+    with pytest.raises(BundleError) as unreadable:
+        bundle.read(packed(tmp_path, not_json))
+    assert unreadable.value.exit_code == 2
 
 
 def test_a_newer_version_says_to_update(tmp_path: Path) -> None:
