@@ -75,6 +75,7 @@ MAY_IMPORT = {
         *(_BASE | {"packages", "process", "config", "plan", "store", "doctor", "run", "predictions"}),
         *("analysis.plausibility", "report.export", "report.render"),
     },
+    "checks": _BASE | {"config", "plan", "store", "device", "run", "predictions", "report.pages"},
     "report": set(),
     "report.document": {"core", "report.lazy_rows"},
     "report.lazy_rows": set(),
@@ -258,6 +259,7 @@ def test_only_what_computes_imports_the_parts_of_workloads_that_build_and_call()
         "traces",
         "vram",
         "predictions",
+        "checks",
     }
 
 

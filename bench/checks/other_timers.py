@@ -1,6 +1,6 @@
 """Our median beside other ways to time the same calls, in one run: a plain loop, torch.utils.benchmark, do_bench.
 
-    python benchmarks/agreement.py [--device auto] [--rounds 4]
+    python -m bench.checks.other_timers [--device auto] [--rounds 4]
 
 First our clock and the plain loop take turns, call by call (A-B-B-A), so that drift hits both alike: that ratio is
 about the measuring alone. Then each round measures every way once, as it is used (ours: the whole session that the
@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 import torch
 from torch.utils.benchmark import Timer
@@ -22,7 +24,7 @@ from bench.device import choose
 from bench.device.base import Window, windowed
 from bench.device.cpu.processor import WallClock
 from bench.device.cuda.gpu import CudaEventClock
-from bench.record import Case, MeasureSettings
+from bench.record import Case, MeasureSettings, describe
 from bench.record.record import whole_timing
 from bench.run import stopping
 from bench.run.worker.session import Session
@@ -44,7 +46,7 @@ def session(wanted: str) -> Callable[[Case], float]:
         done = holder.run(case, SETTINGS, lambda _: None)
         taken = whole_timing(done.stages)
         if taken is None:
-            raise SystemExit(f"{label_of(case)}: {done.outcome}")
+            raise SystemExit(f"{label_of(case)}: {describe(done.outcome)}")
         return taken.median_s
 
     return median
@@ -57,12 +59,11 @@ def prepared(case: Case, device: torch.device) -> Callable[[], object]:
 
 def plain_once(call: Callable[[], object], device: torch.device) -> float:
     """What anyone would write: synchronise, take the time, call, synchronise, take the time."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    wait = torch.get_device_module(device).synchronize
+    wait()
     begin = time.perf_counter()
     call()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    wait()
     return time.perf_counter() - begin
 
 
@@ -92,7 +93,7 @@ def torch_timer(call: Callable[[], object]) -> float:
 
 def do_bench(call: Callable[[], object]) -> float:
     """triton.testing.do_bench, which also empties the L2 cache before each call."""
-    from triton.testing import do_bench as triton_do_bench  # noqa: PLC0415 - comes with CUDA builds of torch alone
+    from triton.testing import do_bench as triton_do_bench  # type: ignore[import-not-found]  # noqa: PLC0415
 
     return float(triton_do_bench(call, warmup=100, rep=1000, return_mode="median")) / 1e3
 
@@ -105,7 +106,7 @@ def compare(case: Case, ours: Callable[[Case], float], device: torch.device, rou
         "ours": lambda: ours(case),
         "torch Timer": lambda: torch_timer(call),
     }
-    if device.type == "cuda":
+    if device.type == "cuda" and find_spec("triton") is not None:  # builds for Windows come without
         ways["do_bench"] = lambda: do_bench(call)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     names = list(ways)
@@ -117,16 +118,22 @@ def compare(case: Case, ours: Callable[[Case], float], device: torch.device, rou
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def main() -> None:
+def tell(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main(given: Sequence[str] | None = None) -> int:
     """Print a line a case."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=4)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     device = choose.choose(arguments.device).device
     ours = session(arguments.device)
-    print(f"{choose.name(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads")
-    print("our clock over a plain loop, in turns; then seconds of each way on its own, and the ratio to the plain loop")
+    tell(f"{choose.name(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    tell("our clock over a plain loop, in turns; then seconds of each way on its own, and the ratio to the plain loop")
     for model, side in CUDA_CASES if device.type == "cuda" else CPU_CASES:
         for operation in ("encode", "decode"):
             dtype = "float16" if device.type == "cuda" else "float32"
@@ -137,8 +144,9 @@ def main() -> None:
             medians = compare(case, ours, device, arguments.rounds)
             base = medians["plain loop"]
             told = "  ".join(f"{name} {value:.5f} ({value / base:.3f})" for name, value in medians.items())
-            print(f"{label_of(case):<38} {turns:.3f}; {told}", flush=True)
+            tell(f"{label_of(case):<38} {turns:.3f}; {told}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
