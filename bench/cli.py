@@ -77,7 +77,7 @@ COMMANDS: dict[str, str | None] = {
     "plan": "Predicting memory and times",
     "docs": None,
     "export": _RESULTS,
-    "merge": _RESULTS,
+    "contribute": "Looking at this machine",
 }
 
 

@@ -17,13 +17,18 @@ from bench.process.child import checkout_environment
 _GRACE_S = 5.0
 
 
-def run_boxed(command: Sequence[str], log: Path, most_s: float, cwd: Path | None = None) -> int | None:
-    """Run a command for at most `most_s` seconds, its output in the file `log`.
+def run_boxed(
+    command: Sequence[str], log: Path, most_s: float, *, stdout: Path | None = None, cwd: Path | None = None
+) -> int | None:
+    """Run a command for at most `most_s` seconds, its output in the file `log`; standard output in its own, if given.
 
     Returns its exit code, or None if it took longer. It and all that it started are ended when this returns or raises.
     Raises OSError if the command can't be started.
     """
-    with log.open("wb") as output, _started(command, output, cwd) as process:
+    with contextlib.ExitStack() as files:
+        errors = files.enter_context(log.open("wb"))
+        output = files.enter_context(stdout.open("wb")) if stdout else errors
+        process = files.enter_context(_started(command, output, errors, cwd))
         try:
             return process.wait(most_s)
         except subprocess.TimeoutExpired:
@@ -31,7 +36,9 @@ def run_boxed(command: Sequence[str], log: Path, most_s: float, cwd: Path | None
 
 
 @contextlib.contextmanager
-def _started(command: Sequence[str], output: IO[bytes], cwd: Path | None) -> Iterator[subprocess.Popen[bytes]]:
+def _started(
+    command: Sequence[str], output: IO[bytes], errors: IO[bytes], cwd: Path | None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a group of its own, so that Ctrl-C in a terminal reaches this program alone."""
     new_group = 0
     if sys.platform == "win32":
@@ -42,7 +49,7 @@ def _started(command: Sequence[str], output: IO[bytes], cwd: Path | None) -> Ite
         env=checkout_environment(),
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=subprocess.STDOUT,
+        stderr=errors,
         start_new_session=sys.platform != "win32",
         creationflags=new_group,
     )

@@ -35,7 +35,7 @@ class Step:
         need_s: what it needs at most; a tour scales what its steps need to the time that it has.
         command: what follows the interpreter's name.
         what: what it measures, in a few words.
-        log: the file that gets its output, in the folder of logs; NAME.log unless given.
+        stdout: a file for its standard output alone, in the folder of logs; NAME.log gets everything else.
         why_not: why it can't run here; empty if it can.
     """
 
@@ -43,7 +43,7 @@ class Step:
     need_s: float
     command: tuple[str, ...]
     what: str = ""
-    log: str = ""
+    stdout: str = ""
     why_not: str = ""
 
 
@@ -151,10 +151,11 @@ class Tour:
 
     def _run(self, step: Step, most_s: float) -> StepReport:
         self.tell(f"begins         {step.name:<20} {most_s:6.1f} s at most")
-        log = self.folder / (step.log or f"{step.name}.log")
+        log = self.folder / f"{step.name}.log"
+        stdout = self.folder / step.stdout if step.stdout else None
         begin = self.now()
         with reported(log):
-            code = run_boxed([sys.executable, *step.command], log, most_s, self.cwd)
+            code = run_boxed([sys.executable, *step.command], log, most_s, stdout=stdout, cwd=self.cwd)
         status: StepStatus = "overran" if code is None else "failed" if code else "ran"
         seconds = round(max(0.0, self.now() - begin), 1)
         return StepReport(name=step.name, status=status, seconds=seconds, exit_code=code, note=_last_line(log))

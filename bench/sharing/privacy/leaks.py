@@ -66,7 +66,8 @@ def _counts(own: OwnName, text: bytes, begin: int, end: int) -> bool:
         return False
     starts, ends = before == b"" or before[0] not in _LETTERS, after == b"" or after[0] not in _LETTERS
     if own.where == "in paths":
-        return (before in {b"/", b"\\", b"@"} and ends) or (starts and after == b"@")
+        is_whole = ends and after not in {b"-", b"_", b"."}  # not the beginning of a device's folder
+        return (before in {b"/", b"\\", b"@"} and is_whole) or (starts and after == b"@")
     if own.where == "as a word":
         return starts and ends
     return ends or own.marker not in {"<home>", "<folder>"}

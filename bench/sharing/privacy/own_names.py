@@ -49,8 +49,8 @@ Where = Literal["anywhere", "as a word", "in paths"]
 class OwnName:
     """A text that must not leave this machine, the marker that replaces it, and where in a text it counts.
 
-    `as a word`: not between letters or digits; for short and common names. `in paths`: only after `/`, a backslash or
-    `@`, or before `@`; for names that are also words of any results.
+    `as a word`: not between letters or digits; for short and common names. `in paths`: only as a whole folder
+    or file, or beside `@`; for names that are also words of any results.
     """
 
     text: str

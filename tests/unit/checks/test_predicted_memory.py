@@ -44,8 +44,9 @@ def test_a_folder_without_a_measured_case_of_the_sweep_is_nothing_to_compare(
 def test_a_folder_is_compared_with_calibration_and_without(
     as_predicted: Record, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_lines(tmp_path / "device" / "run.jsonl", [as_predicted])
+    record = measured(case=as_predicted.case, device=as_predicted.device)
+    write_lines(tmp_path / "device" / "run.jsonl", [record])
     assert predicted_memory.main([str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["no limit, calibrated", "no limit, as shipped"]
-    assert all("1 of 1 verdicts right" in line and "0.0% at most" in line for line in lines)
+    assert all("1 of 1 verdicts right" in line for line in lines)
