@@ -20,7 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a checkout need not be installed
 
+from bench.record import Device  # noqa: E402
 from bench.sharing.tour import SUMMARY, Step, Tour, boxes  # noqa: E402
+from bench.sharing.tour_steps import steps_for  # noqa: E402
 
 #: Exit code 0 with a CUDA GPU, 3 with the tests' stand-in for one, 2 without any.
 _LOOK = """import torch
@@ -29,34 +31,27 @@ raise SystemExit(2 if not usable else 3 if getattr(torch.cuda, "stand_in", None)
 
 
 def plan(out: Path, model: str, resolution: int) -> list[Step]:
-    """The steps, the most valuable first; together they need about 18 minutes."""
+    """The steps of `bench contribute` with those that need a checkout between them; 30 minutes at most."""
     logs = out / "gpu_tour"
-
-    def bench(*arguments: str) -> tuple[str, ...]:
-        return ("-m", "bench", *arguments)
 
     def script(name: str, *arguments: str) -> tuple[str, ...]:
         return (str(ROOT / "benchmarks" / name), *arguments)
 
     def decode(way: str) -> Step:
         arguments = ("--model", model, "--resolution", str(resolution), "--json", str(logs / f"decode-{way}.json"))
-        return Step(f"decode-{way}", 90.0 if way == "compiled" else 45.0, script("decode_ways.py", way, *arguments))
+        return Step(f"decode-{way}", 45.0, script("decode_ways.py", way, *arguments))
 
+    card = Device(kind="cuda", name="the card that is here")
+    volunteers = steps_for(card, "cuda", out, logs)
+    first = [step.name for step in volunteers].index("predicted-memory") + 1
     return [
         Step("gpu-tests", 180.0, ("-m", "pytest", "-m", "gpu", "-q", "-n", "0", str(ROOT / "tests" / "gpu"))),
-        Step("docs", 180.0, bench("run", "docs", "--device", "cuda", "--out", str(out), "--quiet")),
-        Step(
-            "docs-8gib",
-            120.0,
-            bench("run", "docs", "--device", "cuda", "--out", str(out), "--quiet", "--vram-limit", "8GiB"),
-        ),
-        *map(decode, ("eager", "channels-last", "compiled", "kernels", "batches")),
+        *volunteers[:first],
+        *map(decode, ("kernels", "batches")),
+        *volunteers[first:],
         Step("cuda-memory", 150.0, script("cuda_memory.py", "--out", str(out))),
-        Step("calibrate", 60.0, bench("calibrate", "--out", str(out))),
-        Step("profile", 45.0, bench("profile", "--measured", "--device", "cuda", "--out", str(logs / "profiles"))),
-        Step("agreement", 90.0, script("agreement.py", "--device", "cuda")),
         Step(
-            "endpoint",
+            "endpoint-share",
             90.0,
             script("endpoint_throughput.py", "--device", "cuda", "--json", str(logs / "endpoint_throughput.json")),
         ),
