@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -12,7 +13,7 @@ import typer
 
 from bench.commands.options import device_option
 from bench.commands.stderr import INTERRUPTED, interruptible, tell
-from bench.errors import DeviceError, ResultsError
+from bench.errors import ConfigError, DeviceError, ResultsError
 
 if TYPE_CHECKING:
     from bench.run.messages import Ready
@@ -24,8 +25,16 @@ if TYPE_CHECKING:
 _FOLDER = Path("contribution")
 
 
+def _a_number(minutes: float) -> float:
+    if math.isnan(minutes):  # which is neither below a least nor above a most
+        raise ConfigError("--minutes nan: not a number. Give minutes, such as 15.")
+    return minutes
+
+
 def contribute(
-    minutes: Annotated[float, typer.Option(min=0.1, max=1440, help="How long to measure, in minutes.")] = 15.0,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, max=1440, help="How long to measure, in minutes.", callback=_a_number)
+    ] = 15.0,
     device: Annotated[str, device_option("What to measure: cuda, cuda:N, or cpu.")] = "cuda",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for results, logs and the bundle.")] = _FOLDER,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Begin without a question.")] = False,

@@ -125,12 +125,12 @@ class Tour:
             else:
                 waiting.append(step)
         for place, step in enumerate(waiting):
-            left_s = self.seconds - (self.now() - self._begin)
-            if left_s < _least_s(step):
-                self.add(StepReport(name=step.name, status="did not fit"))
-                continue
             try:
-                self.add(self._run(step, box_s(waiting[place:], left_s)))
+                left_s = self.seconds - (self.now() - self._begin)
+                if left_s < _least_s(step):
+                    self.add(StepReport(name=step.name, status="did not fit"))
+                else:
+                    self.add(self._run(step, box_s(waiting[place:], left_s)))
             except KeyboardInterrupt:
                 self._interrupted(step, waiting[place + 1 :])
                 return
@@ -161,7 +161,8 @@ class Tour:
         return StepReport(name=step.name, status=status, seconds=seconds, exit_code=code, note=_last_line(log))
 
     def _interrupted(self, step: Step, later: Sequence[Step]) -> None:
-        self.add(StepReport(name=step.name, status="interrupted"))
+        if step.name not in {result.name for result in self.results}:  # else it had just ended
+            self.add(StepReport(name=step.name, status="interrupted"))
         for after in later:
             self.add(StepReport(name=after.name, status="did not fit", note="the tour was interrupted before it"))
 

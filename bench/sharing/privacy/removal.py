@@ -79,8 +79,12 @@ class Remover:
         return text
 
     def _named(self, text: str) -> str:
-        for pattern, marker in self._own:
-            text = _outside_markers(pattern, marker, text)
+        """With the names replaced, until nothing changes: what is beside a marker may have become a word."""
+        before = None
+        while text != before:
+            before = text
+            for pattern, marker in self._own:
+                text = _outside_markers(pattern, marker, text)
         return text
 
 

@@ -189,3 +189,15 @@ def test_a_bundle_is_shown_in_full_and_its_control_characters_do_nothing(
 def test_there_is_nothing_to_show_without_a_bundle(stand: Stand, capsys: pytest.CaptureFixture[str]) -> None:
     assert stand.run("--show") == 2
     assert "bench contribute" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("minutes", ["nan", "inf", "0", "-1", "a while"])
+def test_minutes_that_are_none_are_refused(stand: Stand, minutes: str) -> None:
+    assert stand.run("--minutes", minutes) == 2
+    assert not stand.folder.exists()
+
+
+def test_an_out_that_is_a_file_is_refused(stand: Stand, capsys: pytest.CaptureFixture[str]) -> None:
+    stand.folder.write_text("")
+    assert stand.run() == 2
+    assert "--out" in capsys.readouterr().err

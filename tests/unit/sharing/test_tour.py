@@ -114,14 +114,24 @@ def test_each_step_is_told_when_it_begins_and_when_it_ends(tmp_path: Path) -> No
 
 
 def test_a_step_s_process_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
-    # Given a step that starts a process that ignores SIGINT, writes its number and waits for good
-    child = "import signal, threading; signal.signal(signal.SIGINT, signal.SIG_IGN); threading.Event().wait()"
-    command = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {child!r}]).pid)"
+    # Given a step that starts a process that ignores SIGINT and keeps a pipe open
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    child = (
+        "import signal, threading; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        f"kept = open({str(pipe)!r}, 'w'); print(flush=True); threading.Event().wait()"
+    )
+    command = (
+        "import subprocess, sys;"
+        f"subprocess.Popen([sys.executable, '-c', {child!r}], stdout=subprocess.PIPE).stdout.readline()"
+    )
     Tour(tmp_path, 60.0).go([Step("starts", 30.0, ("-c", command))])
-    # Then it is gone when the step is over
-    number = int((tmp_path / "starts.log").read_text())
-    stat = Path(f"/proc/{number}/stat")
-    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+    assert ends(tmp_path) == {"starts": "ran"}
+    # Then the pipe is closed when the step is over
+    os.set_blocking(reading, True)
+    assert os.read(reading, 1) == b""
+    os.close(reading)
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '[{"name": 1}]', '[{"name": "docs", "status": "perfect"}]'])
