@@ -139,7 +139,9 @@ class Tour:
         """Add a report to the summary, and write it. Raises ResultsError if that fails."""
         self.results.append(report)
         path = self.folder / SUMMARY
-        content = [result.model_dump(mode="json") for result in self.results]
+        names = {result.name for result in self.results}
+        kept = [earlier for name, earlier in self.done.items() if name not in names]  # or SIGKILL now would lose them
+        content = [result.model_dump(mode="json") for result in (*self.results, *kept)]
         with reported(path):
             write_whole(path, json.dumps(content, indent=2).encode() + b"\n")
         self.tell(f"{report.status:<14} {report.name:<20} {report.seconds:6.1f} s  {report.note[:100]}".rstrip())
@@ -156,9 +158,10 @@ class Tour:
         begin = self.now()
         with reported(log):
             code = run_boxed([sys.executable, *step.command], log, most_s, stdout=stdout, cwd=self.cwd)
+            seconds = round(max(0.0, self.now() - begin), 1)
+            note = _last_line(log)
         status: StepStatus = "overran" if code is None else "failed" if code else "ran"
-        seconds = round(max(0.0, self.now() - begin), 1)
-        return StepReport(name=step.name, status=status, seconds=seconds, exit_code=code, note=_last_line(log))
+        return StepReport(name=step.name, status=status, seconds=seconds, exit_code=code, note=note)
 
     def _interrupted(self, step: Step, later: Sequence[Step]) -> None:
         if step.name not in {result.name for result in self.results}:  # else it had just ended

@@ -191,7 +191,7 @@ def test_this_machine_has_names_and_no_secret_of_the_environment_is_among_what_i
     assert all(len(name.text) > 1 for name in ours)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     parts=st.lists(
         st.one_of(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ResultsError
+from bench.sharing.manifest import StepReport
 from bench.sharing.tour import LEAST_S, SUMMARY, Step, Tour, box_s, boxes, read_summary
 
 ROOT = Path(__file__).parents[3]
@@ -98,6 +99,13 @@ def test_a_step_that_ran_is_not_run_again(tmp_path: Path) -> None:
     again.go([Step("runs", 30.0, FAILS.command), Step("fails", 30.0, RUNS.command)])
     assert ends(tmp_path) == {"runs": "ran", "fails": "ran"}
     assert again.results[0] == earlier["runs"]
+
+
+def test_the_first_report_of_a_tour_forgets_no_earlier_one(tmp_path: Path) -> None:
+    earlier = {name: StepReport(name=name, status="ran", seconds=1.0) for name in ("a", "b")}
+    tour = Tour(tmp_path, 60.0, done=earlier)
+    tour.add(earlier["a"])
+    assert ends(tmp_path) == {"a": "ran", "b": "ran"}
 
 
 def test_a_step_that_can_t_run_here_takes_no_time_and_says_why(tmp_path: Path) -> None:
