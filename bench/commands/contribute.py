@@ -67,8 +67,9 @@ def contribute(
         _announce(contribution, steps, minutes * 60)
         if dry_run:
             return
-        if not yes and sys.stdin.isatty():
-            typer.confirm("Begin?", default=True, abort=True)
+        if not yes and sys.stdin.isatty() and not _confirmed():
+            tell("Nothing was measured.")
+            return
     _measure(contribution, steps, minutes * 60)
 
 
@@ -86,6 +87,14 @@ def _ready(device: str) -> Ready:
     if ready.device.kind != "cuda" and device.strip().lower() != "cpu":
         raise DeviceError(f"No CUDA GPU is used here: {ready.reason or ready.device.name} {instead}")
     return ready
+
+
+def _confirmed() -> bool:
+    """Whether the user says yes. Raises KeyboardInterrupt on Ctrl-C, which typer takes for a no."""
+    try:
+        return typer.confirm("Begin?", default=True)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
 
 
 def _announce(contribution: Contribution, steps: Sequence[Step], seconds: float) -> None:

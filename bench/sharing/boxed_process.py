@@ -13,8 +13,9 @@ from typing import IO
 
 from bench.process.child import checkout_environment
 
-#: Seconds that a process has to end after SIGINT, before it is killed.
-_GRACE_S = 5.0
+#: Seconds that a process has to end after each of these signals, before it is killed. What a shell starts in the
+#: background ignores SIGINT.
+_GRACES_S = {signal.SIGINT: 5.0, signal.SIGTERM: 5.0}
 
 
 def run_boxed(
@@ -56,21 +57,23 @@ def _started(
     try:
         yield process
     finally:
-        _end(process)
+        end(process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """End a process's group: politely, then at once. Children of a process that has ended are ended too."""
     if sys.platform == "win32":  # no signals to a group there; the measuring process ends with its parent
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             process.send_signal(signal.CTRL_BREAK_EVENT)
-            process.wait(_GRACE_S)
+            process.wait(_GRACES_S[signal.SIGINT])
         process.kill()
     else:
         try:
-            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                os.killpg(process.pid, signal.SIGINT)
-                process.wait(_GRACE_S)
+            for polite, grace_s in _GRACES_S.items():
+                with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                    os.killpg(process.pid, polite)
+                    process.wait(grace_s)
+                    break
         finally:  # also after a second Ctrl-C
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

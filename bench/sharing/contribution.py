@@ -122,8 +122,9 @@ class Contribution:
         )
 
     def _ended_at(self) -> str:
-        """When a step last wrote its log: the same if nothing has run since, so that the bundle is the same, too."""
-        times = [path.stat().st_mtime for path in self.logs.glob("*.log")]
+        """When a step last wrote: the same if nothing has run since, so that the bundle is the same, too."""
+        written = [*self.logs.glob("*.log"), *self.measured.rglob("*.json*")]
+        times = [path.stat().st_mtime for path in written]
         return timestamp(datetime.fromtimestamp(max(times, default=0.0), UTC).replace(microsecond=0))
 
     def _check_earlier(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tarfile
 from functools import partial
@@ -189,6 +190,28 @@ def test_a_bundle_is_shown_in_full_and_its_control_characters_do_nothing(
 def test_there_is_nothing_to_show_without_a_bundle(stand: Stand, capsys: pytest.CaptureFixture[str]) -> None:
     assert stand.run("--show") == 2
     assert "bench contribute" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    """Standard input that is a terminal, at which this is typed."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("typed", "code", "begins"), [("n\n", 0, False), ("\n", 1, True), ("", 130, False)])
+def test_at_a_terminal_it_asks_before_it_begins(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, typed: str, code: int, begins: bool
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    assert stand.run() == code
+    assert stand.folder.exists() == begins
+
+
+def test_with_yes_it_does_not_ask(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert stand.run("--yes") == 1
+    assert stand.bundles()
 
 
 @pytest.mark.parametrize("minutes", ["nan", "inf", "0", "-1", "a while"])

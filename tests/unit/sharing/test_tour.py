@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ResultsError
+from bench.sharing import boxed_process
 from bench.sharing.manifest import StepReport
 from bench.sharing.tour import LEAST_S, SUMMARY, Step, Tour, box_s, boxes, read_summary
 
@@ -99,6 +100,20 @@ def test_a_step_that_ran_is_not_run_again(tmp_path: Path) -> None:
     again.go([Step("runs", 30.0, FAILS.command), Step("fails", 30.0, RUNS.command)])
     assert ends(tmp_path) == {"runs": "ran", "fails": "ran"}
     assert again.results[0] == earlier["runs"]
+
+
+def test_a_process_that_ignores_ctrl_c_is_still_asked_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boxed_process, "_GRACES_S", {signal.SIGINT: 0.1, signal.SIGTERM: 60.0})
+    code = (
+        "import signal, sys, threading; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('saved')));"
+        "print('begun', flush=True); threading.Event().wait()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        boxed_process.end(process)
+        assert (process.returncode, process.stdout.read()) == (0, b"saved\n")
 
 
 def test_the_first_report_of_a_tour_forgets_no_earlier_one(tmp_path: Path) -> None:
