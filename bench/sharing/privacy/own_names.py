@@ -79,12 +79,12 @@ def names_of_this_machine(
     `ordinary` are words of any results, in lower case (`ordinary_words`). What the system does not tell is left out.
     """
     variables = os.environ if environ is None else environ
-    found: dict[str, OwnName] = {}
+    names: dict[str, OwnName] = {}
     for text, marker in (*_folders(variables), *_people(variables), *_machine(variables), *_numbers(variables)):
         clean = text.strip()
-        if len(clean) > 1 and clean not in found:
-            found[clean] = OwnName(clean, marker, _where(clean, marker, ordinary))
-    return tuple(sorted(found.values(), key=lambda name: (-len(name.text), name.text)))
+        if len(clean) > 1 and clean not in names:
+            names[clean] = OwnName(clean, marker, _where(clean, marker, ordinary))
+    return tuple(sorted(names.values(), key=lambda name: (-len(name.text), name.text)))
 
 
 @cache
