@@ -103,7 +103,7 @@ mutants: $(DEV_STAMP) ## Change pure modules one operator at a time, and see whe
 
 benchmark: $(DEV_STAMP) ## Measure the overhead of harness and endpoint, and the endpoint under load; LOAD_MINUTES=1 and SCALE_RECORDS=10000 shorten it.
 	$(BIN)/python benchmarks/overhead.py
-	$(BIN)/python benchmarks/agreement.py
+	$(BIN)/python -m bench.checks.other_timers
 	$(BIN)/python benchmarks/false_alarms.py
 	$(BIN)/python benchmarks/payloads.py
 	$(BIN)/python benchmarks/network.py
