@@ -94,8 +94,15 @@ def _schema_words() -> frozenset[str]:
 
 
 def ordinary_words(*texts: str) -> frozenset[str]:
-    """The words of any results: of the record's schema, of the zoo's names, and of these texts; in lower case."""
-    return _schema_words() | {word for text in texts for word in _words(text)}
+    """The words of any results: of the record's schema, of the zoo's names, and of these texts; in lower case.
+
+    Of the texts, which name devices, also words that follow each other: `rtx4090`, `nvidia-h100`.
+    """
+    joined = set()
+    for words in (re.findall(r"[a-z0-9]+", text.lower()) for text in texts):
+        spans = [words[begin:end] for begin in range(len(words)) for end in range(begin + 1, len(words) + 1)]
+        joined |= {separator.join(span) for span in spans for separator in ("", "-", "_")}
+    return _schema_words() | joined
 
 
 def _words(text: str) -> list[str]:

@@ -76,7 +76,7 @@ class Remover:
         text = self._named(text)
         for shape, replace in PATHS:
             text = shape.sub(replace, text)
-        return text
+        return self._named(text)  # what is left of a path may be a name
 
     def _named(self, text: str) -> str:
         """With the names replaced, until nothing changes: what is beside a marker may have become a word."""
@@ -105,7 +105,8 @@ def _pattern(name: OwnName) -> re.Pattern[str]:
     if name.where == "as a word":
         literal = rf"(?<![A-Za-z0-9]){literal}(?![A-Za-z0-9])"
     elif name.where == "in paths":
-        literal = rf"(?<=[/\\@]){literal}(?![A-Za-z0-9._-])|(?<![A-Za-z0-9]){literal}(?=@)"
+        folder = r"(?<!results/)(?<!measured/)"  # of a device
+        literal = rf"(?<=[/\\@]){folder}{literal}(?![A-Za-z0-9._-])|(?<![A-Za-z0-9]){literal}(?=@)"
     elif name.marker in {"<home>", "<folder>"}:
         literal = rf"{literal}(?![A-Za-z0-9])"
     return re.compile(literal, re.IGNORECASE if name.ignores_case else 0)

@@ -133,6 +133,16 @@ def test_a_user_called_like_a_word_of_results_is_replaced_in_paths_alone(
     assert json.loads(Remover(ours).file("a.json", record)) == {"kind": user, "at": "<home>/x", "by": "<email>"}
 
 
+@pytest.mark.parametrize("host", ["h200", "nvidia-h200", "NvidiaH200"])
+def test_a_host_called_like_its_card_does_not_spoil_the_card_s_name(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_names.platform, "node", lambda: host)
+    ours = names_of_this_machine(ordinary_words("NVIDIA H200"), {})
+    content = b'{"name": "NVIDIA H200", "file": "results/nvidia-h200/run.jsonl"}'
+    assert Remover(ours).file("a.json", content) == content
+    log = Remover(ours).line("Wrote /data/measured/nvidia-h200/run.jsonl and /data/measured/nvidia-h200").encode()
+    assert leaks({"results/nvidia-h200/a.json": content, "logs/a.log": log}, ours) == []
+
+
 @pytest.mark.parametrize("user", ["ada", "root", "dead", "a1"])
 def test_a_short_or_common_name_is_replaced_as_a_word_and_never_inside_of_one(
     user: str, monkeypatch: pytest.MonkeyPatch
