@@ -135,6 +135,11 @@ class Run(Frozen):
         """
         return {name: value for name, value in serialize(self).items() if name != "sweep" or value is not None}
 
+    @property
+    def stem(self) -> str:
+        """The name of its files without their ending: the id, or a digest if the id is no plain name of a file."""
+        return self.id if _PLAIN_NAME.fullmatch(self.id) else f"run-{digest(self.id)}"
+
 
 class Record(Frozen):
     """One line of a results file."""

@@ -64,11 +64,6 @@ def stored_name(name: str) -> str:
     return DEVICE_NAME if name == PARTITION else name
 
 
-def shown_name(name: str) -> str:
-    """The reverse of `stored_name`."""
-    return PARTITION if name == DEVICE_NAME else name
-
-
 @cache
 def file_schema() -> pa.Schema:
     """The schema of every file, each field with its description."""

@@ -129,13 +129,6 @@ def test_a_stream_that_fails_leaves_no_half_written_file(tmp_path: Path) -> None
     assert names(tmp_path) == []
 
 
-def test_pandas_and_pyarrow_read_the_folder(tmp_path: Path) -> None:
-    write_dataset([record_of_run(1), record_of_run(2, "Other Card")], tmp_path)
-    for read in (pd.read_parquet(tmp_path), parquet.read_table(tmp_path).to_pandas()):
-        assert list(read.device) == ["nvidia-test", "other-card"]
-        assert list(read.device_name) == ["NVIDIA Test", "Other Card"]
-
-
 def test_the_same_records_make_the_same_bytes(tmp_path: Path) -> None:
     one, other = (write_dataset([measured()], tmp_path / name)[0].read_bytes() for name in ("a", "b"))
     assert one == other
