@@ -81,6 +81,18 @@ class EndpointError(BenchError):
     exit_code = 1
 
 
+class HubError(BenchError):
+    """The hub of datasets can't be reached or does not answer as it should."""
+
+    exit_code = 1
+
+
+class HubRefusalError(HubError):
+    """The hub refuses what was asked: a wrong name, no token, no access."""
+
+    exit_code = 2
+
+
 class TraceError(BenchError):
     """The installed torch runs a model in a way that the memory trace does not support, so nothing can be predicted."""
 

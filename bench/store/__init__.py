@@ -6,6 +6,7 @@ A torn last line (power cut, full disk) never hides the good ones.
 from bench.store.choice import is_finished, latest, latest_run, read_all, read_latest, unfinished_sweep
 from bench.store.device_file import (
     WORKSPACES,
+    facts_of,
     read_ceilings,
     read_pictures,
     read_workspaces,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -64,7 +65,7 @@ class DeviceFile(Generic[_Content]):
         warnings: list[str] = []
         for file in self._files(paths):
             try:
-                content = self.parsed(file)
+                content = self.parsed(file, _bytes_of(file))
             except ResultsError as error:
                 warnings.append(str(error))
                 continue
@@ -81,23 +82,21 @@ class DeviceFile(Generic[_Content]):
             files = sorted(path.rglob(self.name) if path.is_dir() else path.parent.glob(self.name))
             yield from (file for file in files if file.is_file())
 
-    def parsed(self, path: Path) -> _Content:
-        """The content of a file. Raises ResultsError, which says what to do."""
+    def parsed(self, path: Path, data: bytes) -> _Content:
+        """The content of a file of this kind; `path` is for messages. Raises ResultsError."""
         again = f"Delete it, and measure again with `{self.command}`."
         try:
-            data = json.loads(path.read_bytes())
-        except OSError as error:
-            raise ResultsError(f"Can't read {path}: {error.strerror}.") from None
+            parsed = json.loads(data)
         except (ValueError, RecursionError):
             raise ResultsError(f"{path} is not valid JSON. {again}") from None
-        version = data.get("schema_version") if isinstance(data, dict) else None
+        version = parsed.get("schema_version") if isinstance(parsed, dict) else None
         if isinstance(version, int) and version > self.version:
             raise ResultsError(
                 f"{path} has schema version {version}, and this program reads up to {self.version}. "
                 "Update Hybrid Bench to read it."
             )
         try:
-            return self.model.model_validate(data)
+            return self.model.model_validate(parsed)
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(map(str, first["loc"]))
@@ -134,6 +133,28 @@ WORKSPACES = WORKSPACES_FILE.name
 write_ceilings, read_ceilings = CEILINGS_FILE.write, CEILINGS_FILE.read
 write_workspaces, read_workspaces = WORKSPACES_FILE.write, WORKSPACES_FILE.read
 write_pictures = PICTURES_FILE.write
+
+
+def facts_of(path: Path, data: bytes | None = None) -> Ceilings | Workspaces | PictureComparisons:
+    """The facts of a device in the file, which is of the kind that its name says; `data` in place of its content.
+
+    Raises ResultsError, also for a file of another name.
+    """
+    content = _bytes_of(path) if data is None else data
+    if fnmatch(path.name, _CEILINGS_FILE.name):
+        return _CEILINGS_FILE.parsed(path, content)
+    if fnmatch(path.name, _WORKSPACES_FILE.name):
+        return _WORKSPACES_FILE.parsed(path, content)
+    if fnmatch(path.name, _PICTURES_FILE.name):
+        return _PICTURES_FILE.parsed(path, content)
+    raise ResultsError(f"{path} has no name of a file with facts of a device.")
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ResultsError(f"Can't read {path}: {error.strerror}.") from None
 
 
 def read_pictures(paths: Sequence[Path]) -> tuple[list[tuple[str, PictureComparison]], list[str]]:
