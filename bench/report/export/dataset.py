@@ -6,6 +6,7 @@ Needs pyarrow, of the extra `parquet`: what imports this asks for the extra firs
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from bench.report.export.dataset_columns import PARTITION, table_of
 
 #: Records that a run's file may wait with in memory, and how many files are open at once.
 _ROWS, _OPEN = 4_000, 8
+_COMPRESSION = "zstd"
 
 
 def write_dataset(records: Iterable[Record], folder: Path, ceilings: Sequence[Ceilings] = ()) -> list[Path]:
@@ -32,6 +34,13 @@ def write_dataset(records: Iterable[Record], folder: Path, ceilings: Sequence[Ce
         for record in records:
             writers.add(record)
     return sorted(writers.written)
+
+
+def parquet_of(records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> bytes:
+    """The content of a file of a dataset that has these records."""
+    buffer = io.BytesIO()
+    parquet.write_table(table_of(records, ceilings), buffer, compression=_COMPRESSION)
+    return buffer.getvalue()
 
 
 def run_path(folder: Path, record: Record) -> Path:
@@ -110,7 +119,7 @@ class _Writer:
         table = table_of(self._waiting, self._ceilings)
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = parquet.ParquetWriter(self._fresh, table.schema, compression="zstd")
+            self._file = parquet.ParquetWriter(self._fresh, table.schema, compression=_COMPRESSION)
             if self._continued:  # the run's records did not follow one another
                 for batch in parquet.ParquetFile(self._path).iter_batches(_ROWS):
                     self._file.write_batch(batch)
