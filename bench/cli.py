@@ -77,7 +77,8 @@ COMMANDS: dict[str, str | None] = {
     "plan": "Predicting memory and times",
     "docs": None,
     "export": _RESULTS,
-    "contribute": "Looking at this machine",
+    "push": _RESULTS,
+    "pull": "Reading the dataset",
 }
 
 

@@ -83,4 +83,3 @@ def facts_device(path: str) -> str | None:
     """The device's folder of a path, if it is that of a file with facts of a device."""
     match = _FACTS.fullmatch(path)
     return None if match is None else match["device"]
-

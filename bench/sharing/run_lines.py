@@ -12,7 +12,6 @@ from bench.errors import ResultsError
 from bench.record import Record, grouped
 from bench.sharing import hub_layout
 from bench.store.line import TornLineError, record_of
-from bench.store.stand_in import record_stand_in
 from bench.workloads import labels
 
 #: How many bad lines or conflicts are named; the rest are counted.
@@ -89,13 +88,6 @@ def by_run(lines: Iterable[Line]) -> list[RunLines]:
     return [RunLines(tuple(group)) for group in groups]
 
 
-def without_stand_ins(lines: Iterable[Line]) -> tuple[list[Line], int]:
-    """The lines whose device was real, and how many others there are."""
-    everything = list(lines)
-    real = [line for line in everything if record_stand_in(line.record) is None]
-    return real, len(everything) - len(real)
-
-
 @dataclass(frozen=True, slots=True)
 class Joined:
     """Two versions of one run joined, and what contradicts: such lines are as in the first version."""
@@ -115,14 +107,14 @@ def join(ours: RunLines, theirs: RunLines) -> Joined:
             return Joined(longer)
     if ours.lines[0].record.run != theirs.lines[0].record.run:
         began = [run.lines[0].record.run.started_at for run in (ours, theirs)]
-        return Joined(ours, (f"{ours.path}: two different runs have this id (begun {began[0]} and {began[1]})",))
+        return Joined(ours, (f"{ours.path}: two different runs have this id, begun {began[0]} and {began[1]}",))
     known = {line.record.key: line for line in ours.lines}
     texts = {line.text for line in ours.lines}
     added = [line for line in theirs.lines if line.record.key not in known]
     other = [line for line in theirs.lines if line.record.key in known and line.text not in texts]
     conflicts = tuple(
-        f"{ours.path}: {labels.label_of(line.record.case)} has other figures here (recorded "
-        f"{known[line.record.key].record.recorded_at} and {line.record.recorded_at})"
+        f"{ours.path}: {labels.label_of(line.record.case)} has two contents, recorded "
+        f"{known[line.record.key].record.recorded_at} and {line.record.recorded_at}"
         for line in other
     )
     return Joined(RunLines((*ours.lines, *added)), conflicts)

@@ -73,7 +73,7 @@ MAY_IMPORT = {
     "analysis.plausibility": _BASE | {"config", "analysis.speed"},
     "sharing": {
         *(_BASE | {"packages", "process", "config", "plan", "store", "doctor", "run", "predictions"}),
-        *("analysis.plausibility", "report.export", "report.render"),
+        *("analysis.plausibility", "report.document", "report.export", "report.render"),
     },
     "checks": _BASE | {"config", "plan", "store", "device", "run", "predictions", "report.pages"},
     "report": set(),

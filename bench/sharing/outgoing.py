@@ -1,0 +1,137 @@
+"""What a push would send: results files read strictly, and checked before anything becomes public."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import store
+from bench.core.units import format_count
+from bench.errors import ResultsError
+from bench.record import Kind
+from bench.sharing import leaks
+from bench.sharing.hub_layout import RESULTS, facts_device
+from bench.sharing.run_lines import Line, ReadLines, RunLines, by_run, join, named, read_lines
+from bench.store.disk import is_named_pipe
+from bench.store.stand_in import record_stand_in
+
+_FACTS = ("ceilings.json", "workspaces.json", "quality-*.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a user lets out besides plain measurements: kinds of records, endpoints' addresses, names and paths."""
+
+    kinds: frozenset[Kind] = frozenset({"measured"})
+    endpoints: bool = False
+    names: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """The runs and the files with facts of devices that would be sent, by path, and what stays here and why."""
+
+    runs: dict[str, RunLines]
+    facts: dict[str, bytes]
+    notes: tuple[str, ...] = ()
+
+
+def read(paths: Sequence[Path], allowed: Allowed) -> Outgoing:
+    """Read results files and folders, as `store.read` does.
+
+    Raises ResultsError for bad lines, records of a stand-in, two contents of one run and leaks that are not allowed,
+    and if there is nothing to send.
+    """
+    readings = {path: _reading_of(path) for path in store.results_files(paths)}
+    bad = [message for reading in readings.values() for message in reading.bad]
+    if bad:
+        raise ResultsError(
+            "Nothing was pushed, because lines are bad. Mend them, or leave their files out:", *named(bad)
+        )
+    chosen = {
+        path: [line for line in reading.lines if line.record.kind in allowed.kinds]
+        for path, reading in readings.items()
+    }
+    if not any(chosen.values()):
+        places = ", ".join(map(str, paths))
+        raise ResultsError(f"{places}: no {' or '.join(sorted(allowed.kinds))} records there. `bench run` writes them.")
+    runs = _runs(chosen.values())
+    facts = dict(_facts(readings, {line.record.device.slug for lines in chosen.values() for line in lines}))
+    _refuse_leaks(chosen, facts, allowed)
+    return Outgoing(runs, facts, tuple(_notes(readings, allowed.kinds)))
+
+
+def _reading_of(path: Path) -> ReadLines:
+    """The lines of a file. Raises ResultsError if it can't be read, or for records of a stand-in."""
+    try:
+        if is_named_pipe(path):
+            raise ResultsError(f"{path} is a named pipe, which may never end. Write the results to a file.")
+        content = path.read_bytes()
+    except OSError as error:
+        raise ResultsError(f"Can't read {path}: {error.strerror}.") from None
+    reading = read_lines(content, str(path))
+    stand_ins = sum(record_stand_in(line.record) is not None for line in reading.lines)
+    if stand_ins:
+        raise ResultsError(
+            f"{path}: {format_count(stand_ins, 'record')} made with a stand-in for the device, which describe no real "
+            "device. Nothing was pushed: leave the file out."
+        )
+    return reading
+
+
+def _notes(readings: Mapping[Path, ReadLines], kinds: Collection[Kind]) -> Iterator[str]:
+    """What stays here: torn ends, and records of other kinds."""
+    yield from (f"{path}: the last line is incomplete and stays here" for path, r in readings.items() if r.torn)
+    others = Counter(line.record.kind for reading in readings.values() for line in reading.lines)
+    for kind, count in others.items():
+        if kind not in kinds:
+            yield f"{format_count(count, f'{kind} record')} stay here; --kind {kind} sends them"
+
+
+def _runs(files: Iterable[Sequence[Line]]) -> dict[str, RunLines]:
+    """The runs by path; one that is in several files is joined. Raises ResultsError if they contradict each other."""
+    runs: dict[str, RunLines] = {}
+    conflicts: list[str] = []
+    for lines in files:
+        for run in by_run(lines):
+            joined = join(runs.get(run.path, run), run)
+            runs[run.path] = joined.run
+            conflicts += joined.conflicts
+    if conflicts:
+        raise ResultsError("Nothing was pushed, because two of these files contradict each other:", *named(conflicts))
+    return runs
+
+
+def _facts(files: Iterable[Path], devices: Collection[str]) -> Iterator[tuple[str, bytes]]:
+    """The files with facts of these devices that lie beside results, by their paths in a repository."""
+    folders = dict.fromkeys(path.parent for path in files)
+    for folder in folders:
+        if folder.name not in devices:
+            continue
+        for pattern in _FACTS:
+            for path in sorted(folder.glob(pattern)):
+                place = f"{RESULTS}/{folder.name}/{path.name}"
+                if facts_device(place) and path.is_file():
+                    content = path.read_bytes()
+                    facts = store.facts_of(path, content)
+                    if store.stand_in_of(facts.environment) is None:
+                        yield place, content
+
+
+def _refuse_leaks(chosen: Mapping[Path, Sequence[Line]], facts: Mapping[str, bytes], allowed: Allowed) -> None:
+    """Raise ResultsError if anything says more than is allowed."""
+    names = leaks.names_here()
+    records = ((line.record, str(path)) for path, lines in chosen.items() for line in lines)
+    leaking = [*leaks.of_records(records, names)]
+    leaking += [leak for place, content in facts.items() for leak in leaks.of_json(content, place, names)]
+    advice = {
+        "token": (False, "A file holds a secret, which must stay here. Leave the file out:"),
+        "endpoint": (allowed.endpoints, "Files name endpoints elsewhere. Leave them out, or add --with-endpoints:"),
+        "name": (allowed.names, "Files name a person, a machine or a folder. Leave them out, or add --with-names:"),
+    }
+    for kind, (is_allowed, text) in advice.items():
+        texts = dict.fromkeys(str(leak) for leak in leaking if leak.kind == kind)
+        if texts and not is_allowed:
+            raise ResultsError(f"Nothing was pushed. {text}", *named(texts))
