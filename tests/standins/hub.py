@@ -1,12 +1,12 @@
 """A stand-in of the hub's HTTP API, in this process: as much of it as `huggingface_hub` calls for datasets.
 
     with hub.serving() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setenv("HF_TOKEN", server.token("alice"))
+        hub.log_in(server, monkeypatch, tmp_path, "alice")      # this process
+        environment = hub.environment(server, tmp_path, "alice")  # of a process that is started
 
 It knows users by their tokens, creates repositories, lists trees, takes LFS objects and commits that name their parent,
-and serves files with digests. It has no Xet: `without_xet` turns that off in the client. What it answers is what the
-client's source (huggingface_hub 2.4) expects; that the real hub answers so can't be tested here.
+and serves files with digests. It has no Xet, which is turned off in the client. What it answers is what the client's
+source (huggingface_hub 2.4) expects; that the real hub answers so can't be tested here.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pytest
 import yaml
 
 #: Files of a tree that one answer lists, as few as makes the client ask again.
@@ -135,6 +137,23 @@ class Hub:
                 return refusal
         with self.lock:
             return _Request(self, method, path, body, authorization).answer()
+
+
+def environment(server: Hub, folder: Path, user: str | None) -> dict[str, str]:
+    """The variables of a process whose hub this is, with a user's token; logged out if there is no user."""
+    named = {"HF_ENDPOINT": server.url, "HF_HOME": str(folder / "hf"), "HF_HUB_DISABLE_XET": "1"}
+    return named | ({"HF_TOKEN": server.token(user)} if user else {})
+
+
+def log_in(server: Hub, monkeypatch: pytest.MonkeyPatch, folder: Path, user: str | None) -> None:
+    """Give this process the hub and a user's token, or log it out. The client has read most variables already."""
+    constants = pytest.importorskip("huggingface_hub").constants
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hf"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "hf" / "token"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    for name, value in environment(server, folder, user).items():
+        monkeypatch.setenv(name, value)
 
 
 def _commit_oid(name: str, number: int) -> str:
@@ -324,6 +343,8 @@ def serving() -> Iterator[Hub]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # a packet for each answer: the client would wait 40 ms for a second one
+        disable_nagle_algorithm = True
 
         def _do(self) -> None:
             body = self._body()
@@ -346,10 +367,11 @@ def serving() -> Iterator[Hub]:
             self.rfile.readline()
             return b"".join(parts)
 
-        do_GET = do_HEAD = do_POST = do_PUT = _do
-
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base
             """Say nothing."""
+
+    for method in ("GET", "HEAD", "POST", "PUT"):
+        setattr(Handler, f"do_{method}", Handler._do)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
