@@ -19,7 +19,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, Repository
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars, get_session, validate_repo_id
 
-from bench.errors import ConfigError, HubError, printable
+from bench.errors import ConfigError, HubError, HubRefusalError, printable
 from bench.sharing.hub_failures import reported
 from bench.sharing.hub_layout import MOST_BYTES, MOST_SMALL_BYTES, RemoteFile, run_device
 
@@ -67,7 +67,7 @@ class Repository:
         with reported(self.name, self.endpoint):
             token = get_token()
         if token is None:
-            raise HubError(
+            raise HubRefusalError(
                 "There is no token of the hub, and only who is logged in may push. Log in with `hf auth login`, or set "
                 "HF_TOKEN."
             )
@@ -130,7 +130,7 @@ class Repository:
             self._api.repo_info(self.name, repo_type="model", timeout=_PATIENCE_S)
         except HfHubHTTPError:
             return
-        raise HubError(
+        raise HubRefusalError(
             f"{self.name} is a model repository on {self.endpoint}, not a dataset. Name a dataset, or a new name to "
             "push to."
         )

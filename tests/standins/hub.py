@@ -126,6 +126,17 @@ class Hub:
         named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
         self.refusals += [(pattern, Answer(status, json.dumps(body or {}).encode(), named))] * times
 
+    def kill_at(self, pattern: str, kill: Callable[[], None]) -> None:
+        """Call `kill` at the first request whose `METHOD path` the pattern finds, and do not do what it asks."""
+
+        def before(request: str) -> None:
+            if re.search(pattern, request):
+                self.before = lambda _: None
+                self.refuse(pattern, 503)
+                kill()
+
+        self.before = before
+
     def answer(self, method: str, path: str, body: bytes, authorization: str) -> Answer:
         """The answer to a request."""
         request = f"{method} {path}"
@@ -147,7 +158,7 @@ def environment(server: Hub, folder: Path, user: str | None) -> dict[str, str]:
 
 def log_in(server: Hub, monkeypatch: pytest.MonkeyPatch, folder: Path, user: str | None) -> None:
     """Give this process the hub and a user's token, or log it out. The client has read most variables already."""
-    constants = pytest.importorskip("huggingface_hub").constants
+    constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder / "hf"))
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "hf" / "token"))
