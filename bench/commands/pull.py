@@ -38,13 +38,14 @@ def pull(
     """Bring the results of a dataset repository on the hub into a folder.
 
     Only what is not there yet is downloaded. Records are added to those that are
-    there, and none is lost: where both have other figures for a record, the one here
-    stays, and the conflict is named. What is not a good record is left out.
+    there, and none is lost: if one has other figures here and there, it stays as it
+    is here, and the conflict is named. What is not a good record is left out.
 
     A public dataset needs no login. HF_ENDPOINT names another hub.
 
-    Exit codes: 0 done; 1 the hub can't be reached, or records contradict each other;
-    2 wrong usage, no access, or a folder that can't be written; 130 interrupted.
+    Exit codes: 0 done; 1 the hub can't be reached, or records contradict each
+    other; 2 wrong usage, no access, or a folder that can't be written; 130
+    interrupted.
     """
     from bench import packages
 

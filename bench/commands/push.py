@@ -67,9 +67,9 @@ def push(
 
     Log in with `hf auth login`, or set HF_TOKEN. HF_ENDPOINT names another hub.
 
-    Exit codes: 0 done, or nothing to send; 1 the hub can't be reached, or has other
-    content for a run; 2 wrong usage, results that must not be sent, or no access;
-    130 interrupted.
+    Exit codes: 0 done, or nothing to send; 1 the hub can't be reached, or it has
+    other content for a run; 2 wrong usage, results that must not be sent, or no
+    access; 130 interrupted.
     """
     from bench import packages
 

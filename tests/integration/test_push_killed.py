@@ -32,7 +32,7 @@ def test_a_push_that_is_killed_leaves_the_repository_whole(moment: str, tmp_path
         before = dict(server.dataset("alice/results").files)
 
         # When the push is killed while it uploads, or as it asks for the commit
-        server.kill_at(moment, lambda: process.kill())
+        server.kill_at(moment, lambda: process.kill())  # noqa: PLW0108 - it begins below
         process = subprocess.Popen(PUSH, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
         assert process.wait(timeout=60) == -signal.SIGKILL
 

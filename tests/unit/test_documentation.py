@@ -24,8 +24,9 @@ import typer
 from checkpoint_folders import SDXL, checkpoint
 from documentation import DOCUMENTS, ROOT, DocumentedCommand
 from endpoints import Child, serving
-from factories import GIB, a_case, a_run, measured, write_lines
+from factories import GIB, a_case, a_device, a_run, measured, write_lines
 from processes import STANDIN, STANDIN_BENCH, bench, warm
+from standins import hub
 
 from bench.cli import COMMANDS, app_for, main
 from bench.config import load, load_gpus
@@ -84,9 +85,22 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def dataset_hub() -> Iterator[hub.Hub]:
+    """A hub of datasets, with one that documents push to and pull from."""
+    with hub.serving() as server:
+        server.create("alice/results")
+        record = measured(device=a_device(name="NVIDIA GeForce RTX 4090"))
+        path = "results/nvidia-geforce-rtx-4090/run-1.jsonl"
+        server.add("alice/results", {path: record.to_json().encode() + b"\n"})
+        yield server
+
+
 @pytest.fixture
-def folder(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset_hub: hub.Hub) -> Path:
     """A copy of that folder, which is the working directory, over a worker that takes no device."""
+    if find_spec("huggingface_hub"):
+        hub.log_in(dataset_hub, monkeypatch, tmp_path, "alice")
     copy = tmp_path / "folder"
     shutil.copytree(files, copy)
     monkeypatch.chdir(copy)
