@@ -81,11 +81,14 @@ def push(
     allowed = outgoing.Allowed(
         frozenset(name.value for name in kind) if kind else frozenset({"measured"}), with_endpoints, with_names
     )
-    sent = outgoing.read(results or [RESULTS], allowed)
-    warn([] if quiet else sent.notes)
     settings = pushing.Settings(private, license_id)
     say = (lambda _: None) if quiet else tell
     with interruptible("Interrupted. Unless the commit was made, the repository is as it was; push again."):
+        if not dry_run:
+            repository.require_token()
+        head = repository.head()
+        sent = outgoing.read(results or [RESULTS], allowed, None if head is None else head.files)
+        warn([] if quiet else sent.notes)
         if dry_run:
             change, address = pushing.plan(repository, sent, settings), ""
         else:

@@ -91,11 +91,11 @@ class Repository:
         with reported(self.name, self.endpoint):
             self._api.create_repo(self.name, repo_type=_DATASET, private=private, exist_ok=True)
 
-    def contents(self, head: Head, paths: Sequence[str], folder: Path | None = None) -> Iterator[tuple[str, bytes]]:
+    def contents(self, head: Head, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """The content of each of these files at a commit, in order, checked by size and digest.
 
-        They are downloaded into a temporary folder, inside `folder` if one is given. Raises HubError for a file that is
-        larger than any of this program's.
+        They are downloaded into a temporary folder, because nothing unchecked may lie among results. Raises HubError
+        for a file that is larger than any of this program's.
         """
         for path in paths:
             size, most = head.files[path].size, MOST_BYTES if run_device(path) else MOST_SMALL_BYTES
@@ -103,7 +103,7 @@ class Repository:
                 raise HubError(f"{self.name}: {path} has {size:,} bytes, and such a file has at most {most:,}.")
         for begin in range(0, len(paths), _BATCH):
             batch = paths[begin : begin + _BATCH]
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".pull-") as place:
+            with tempfile.TemporaryDirectory() as place:
                 self._download(head, batch, place)
                 yield from ((path, self._checked(head, path, place)) for path in batch)
 

@@ -30,7 +30,10 @@ MOST_SMALL_BYTES = 64 << 20
 _SLUG = r"[a-z0-9]+(?:-[a-z0-9]+){0,60}"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,119}"
 _RUN = re.compile(rf"{RESULTS}/(?P<device>{_SLUG})/(?P<run>{_NAME})\.jsonl", re.ASCII)
-_FACTS = re.compile(rf"{RESULTS}/(?P<device>{_SLUG})/(?:ceilings|workspaces|quality-[0-9A-Za-z]+)\.json", re.ASCII)
+_FACTS = re.compile(
+    rf"{RESULTS}/(?P<device>{_SLUG})/(?:ceilings|(?:cudnn-[0-9A-Za-z]{{1,40}}/)?workspaces|quality-[0-9A-Za-z]{{1,40}})\.json",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ from bench.core.units import format_count
 from bench.errors import ResultsError
 from bench.record import Kind
 from bench.sharing import leaks
-from bench.sharing.hub_layout import RESULTS, facts_device
+from bench.sharing.hub_layout import RESULTS, RemoteFile, facts_device, run_path, table_path
 from bench.sharing.run_lines import Line, ReadLines, RunLines, by_run, join, named, read_lines
+from bench.sharing.shared_facts import problem_of
 from bench.store.disk import is_named_pipe
 from bench.store.stand_in import record_stand_in
 
-_FACTS = ("ceilings.json", "workspaces.json", "quality-*.json")
+_FACTS = ("ceilings.json", "workspaces.json", "cudnn-*/workspaces.json", "quality-*.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +32,30 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """The runs and the files with facts of devices that would be sent, by path, and what stays here and why."""
+    """What would be sent.
+
+    Attributes:
+        runs: the runs, by their paths in a repository.
+        facts: the files with facts of their devices, by path.
+        unchanged: results files that the repository has as they are.
+        notes: what stays here, and why.
+    """
 
     runs: dict[str, RunLines]
     facts: dict[str, bytes]
+    unchanged: int = 0
     notes: tuple[str, ...] = ()
 
 
-def read(paths: Sequence[Path], allowed: Allowed) -> Outgoing:
-    """Read results files and folders, as `store.read` does.
+def read(paths: Sequence[Path], allowed: Allowed, there: Mapping[str, RemoteFile] | None = None) -> Outgoing:
+    """Read results files and folders, as `store.read` does, but those that are `there` already.
 
     Raises ResultsError for bad lines, records of a stand-in, two contents of one run and leaks that are not allowed,
-    and if there is nothing to send.
+    and if there are no results.
     """
-    readings = {path: _reading_of(path) for path in store.results_files(paths)}
+    files = store.results_files(paths)
+    unchanged = {path for path in files if _is_there(path, there or {})}
+    readings = {path: _reading_of(path) for path in files if path not in unchanged}
     bad = [message for reading in readings.values() for message in reading.bad]
     if bad:
         raise ResultsError(
@@ -54,13 +65,27 @@ def read(paths: Sequence[Path], allowed: Allowed) -> Outgoing:
         path: [line for line in reading.lines if line.record.kind in allowed.kinds]
         for path, reading in readings.items()
     }
-    if not any(chosen.values()):
+    if not unchanged and not any(chosen.values()):
         places = ", ".join(map(str, paths))
         raise ResultsError(f"{places}: no {' or '.join(sorted(allowed.kinds))} records there. `bench run` writes them.")
     runs = _runs(chosen.values())
-    facts = dict(_facts(readings, {line.record.device.slug for lines in chosen.values() for line in lines}))
+    devices = {line.record.device.slug for lines in chosen.values() for line in lines}
+    facts = dict(_facts(files, devices | {path.parent.name for path in unchanged}))
+    unusable = {path: problem for path, content in facts.items() if (problem := problem_of(path, content))}
+    facts = {path: content for path, content in facts.items() if path not in unusable}
     _refuse_leaks(chosen, facts, allowed)
-    return Outgoing(runs, facts, tuple(_notes(readings, allowed.kinds)))
+    return Outgoing(runs, facts, len(unchanged), (*unusable.values(), *_notes(readings, allowed.kinds)))
+
+
+def _is_there(path: Path, there: Mapping[str, RemoteFile]) -> bool:
+    """Whether a repository has the file as it is, and its table: it was checked when it was pushed."""
+    place = run_path(path.parent.name, path.stem)
+    if place not in there or table_path(place) not in there:
+        return False
+    try:
+        return path.stat().st_size == there[place].size and there[place].holds(path.read_bytes())
+    except OSError:  # reported when it is read
+        return False
 
 
 def _reading_of(path: Path) -> ReadLines:
@@ -96,7 +121,7 @@ def _runs(files: Iterable[Sequence[Line]]) -> dict[str, RunLines]:
     conflicts: list[str] = []
     for lines in files:
         for run in by_run(lines):
-            joined = join(runs.get(run.path, run), run)
+            joined = join(runs.get(run.path, run), run, ("in one file", "in another"))
             runs[run.path] = joined.run
             conflicts += joined.conflicts
     if conflicts:
@@ -112,12 +137,9 @@ def _facts(files: Iterable[Path], devices: Collection[str]) -> Iterator[tuple[st
             continue
         for pattern in _FACTS:
             for path in sorted(folder.glob(pattern)):
-                place = f"{RESULTS}/{folder.name}/{path.name}"
+                place = f"{RESULTS}/{folder.name}/{path.relative_to(folder).as_posix()}"
                 if facts_device(place) and path.is_file():
-                    content = path.read_bytes()
-                    facts = store.facts_of(path, content)
-                    if store.stand_in_of(facts.environment) is None:
-                        yield place, content
+                    yield place, path.read_bytes()
 
 
 def _refuse_leaks(chosen: Mapping[Path, Sequence[Line]], facts: Mapping[str, bytes], allowed: Allowed) -> None:

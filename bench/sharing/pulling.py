@@ -16,8 +16,8 @@ from bench.core.units import format_count
 from bench.errors import ConfigError, HubRefusalError, listed, printable
 from bench.sharing.hub import Head, Repository
 from bench.sharing.hub_layout import RESULTS, facts_device, run_device
-from bench.sharing.run_lines import Line, RunLines, by_run, join, read_lines
-from bench.sharing.shared_facts import newer_facts, problem_of
+from bench.sharing.run_lines import Joined, Line, RunLines, by_run, join, read_lines
+from bench.sharing.shared_facts import join_facts
 from bench.store.disk import reported
 from bench.store.stand_in import LEFT_OUT, record_stand_in
 
@@ -72,11 +72,13 @@ def pull(
     if missing:
         size = sum(head.files[path].size for path in missing)
         tell(f"Reading {len(missing):,} files ({size:,} bytes) from {repository.address}")
-    for path, content in repository.contents(head, missing, folder):
+    facts: dict[str, bytes] = {}
+    for path, content in repository.contents(head, missing):
         if run_device(path) is None:
-            _bring_facts(pulled, folder, path, content)
+            facts[path] = content
         else:
             _bring_run(pulled, folder, path, content)
+    _bring_facts(pulled, folder, facts, repository.name)
     return pulled
 
 
@@ -134,7 +136,7 @@ def _bring_run(pulled: Pulled, folder: Path, path: str, content: bytes) -> None:
         if problem is not None:
             pulled.conflicts.append(problem)
             return
-        result, before = (join(here, theirs), len(here.lines)) if here else (join(theirs, theirs), 0)
+        result, before = (join(here, theirs), len(here.lines)) if here else (Joined(theirs), 0)
         pulled.conflicts += result.conflicts
         if len(result.run.lines) > before:
             with reported(place):
@@ -171,17 +173,20 @@ def _trusted(pulled: Pulled, path: str, content: bytes) -> list[Line]:
     return kept
 
 
-def _bring_facts(pulled: Pulled, folder: Path, path: str, content: bytes) -> None:
-    """Write facts of a device, if there are none or older ones."""
-    problem, place = problem_of(path, content), _here(folder, path)
-    if problem is not None:
-        pulled.warnings.append(f"{problem} The file is left out.")
-        return
-    with reported(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        here = place.read_bytes() if place.exists() else None
-        if here is not None and (problem_of(path, here) is not None or newer_facts(path, here, content) is here):
-            pulled.warnings.append(f"{place} stays: it is newer than the repository's, or not of this program.")
-            return
-        store.write_whole(place, content)
-    pulled.written.append(place)
+def _bring_facts(pulled: Pulled, folder: Path, theirs: dict[str, bytes], name: str) -> None:
+    """Write facts of devices, joined with those that are there."""
+    here: dict[str, bytes] = {}
+    for device in {facts_device(path) for path in theirs}:
+        for place in sorted((folder / str(device)).rglob("*.json")):
+            path = f"{RESULTS}/{place.relative_to(folder).as_posix()}"
+            if facts_device(path) and place.is_file():
+                with reported(place):
+                    here[path] = place.read_bytes()
+    joined = join_facts(here, theirs, (str(folder), name))
+    pulled.warnings += joined.notes
+    for path, content in joined.changed.items():
+        place = _here(folder, path)
+        with reported(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            store.write_whole(place, content)
+        pulled.written.append(place)

@@ -16,10 +16,10 @@ from bench.report.export.dataset import parquet_of
 from bench.sharing import contents, dataset_card
 from bench.sharing.contents import Entry
 from bench.sharing.hub import Head, RacedError, Repository
-from bench.sharing.hub_layout import CARD, CONTENTS, run_device, table_path
+from bench.sharing.hub_layout import CARD, CONTENTS, facts_device, run_device, table_path
 from bench.sharing.outgoing import Outgoing
 from bench.sharing.run_lines import RunLines, join, named, read_lines
-from bench.sharing.shared_facts import newer_facts
+from bench.sharing.shared_facts import join_facts
 
 #: How often a push begins again because somebody else was quicker, and the longest pause before, in seconds.
 _TRIES, _MOST_PAUSE_S = 12, 8.0
@@ -123,7 +123,8 @@ def _change(repository: Repository, head: Head | None, outgoing: Outgoing, setti
     files |= _facts(repository, head, outgoing.facts)
     files |= _described(repository, head, {path: run for path, run in runs.items() if path in files}, settings)
     changed = {path: run for path, run in runs.items() if path in files}
-    return Change(files, changed, added, len(runs) - len(changed), is_new=head is None)
+    unchanged = outgoing.unchanged + len(runs) - len(changed)
+    return Change(files, changed, added, unchanged, is_new=head is None)
 
 
 def _joined(
@@ -144,7 +145,7 @@ def _joined(
             continue
         reading = read_lines(theirs[path], path)
         problems += [*reading.bad, *([reading.torn] if reading.torn else [])]
-        result = join(RunLines(reading.lines), run) if reading.lines else None
+        result = join(RunLines(reading.lines), run, ("in the repository", "here")) if reading.lines else None
         if result is not None:
             problems += result.conflicts
             joined[path] = result.run
@@ -158,12 +159,14 @@ def _joined(
 
 
 def _facts(repository: Repository, head: Head | None, ours: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files with facts of devices that are new, or newer than the repository's."""
+    """The files with facts of devices that are new, or change."""
     there = {} if head is None else head.files
-    differing = [path for path, content in ours.items() if path in there and not there[path].holds(content)]
-    theirs = {} if head is None else dict(repository.contents(head, differing))
-    new = {path: content for path, content in ours.items() if path not in there}
-    return new | {path: ours[path] for path in differing if newer_facts(path, ours[path], theirs[path]) is ours[path]}
+    if all(path in there and there[path].holds(content) for path, content in ours.items()):
+        return {}
+    devices = {facts_device(path) for path in ours}
+    known = [path for path in there if facts_device(path) in devices]
+    theirs = {} if head is None else dict(repository.contents(head, known))
+    return join_facts(theirs, ours, (repository.name, "here")).changed
 
 
 def _described(

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from bench.errors import ResultsError
 from bench.record import Record, grouped
 from bench.sharing import hub_layout
+from bench.sharing.merging import merge_lines
 from bench.store.line import TornLineError, record_of
-from bench.workloads import labels
 
 #: How many bad lines or conflicts are named; the rest are counted.
 _MOST_NAMED = 5
@@ -90,34 +90,24 @@ def by_run(lines: Iterable[Line]) -> list[RunLines]:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Two versions of one run joined, and what contradicts: such lines are as in the first version."""
+    """Two versions of one run joined; if they contradict each other, the first one, and a message for each conflict."""
 
     run: RunLines
     conflicts: tuple[str, ...] = ()
 
 
-def join(ours: RunLines, theirs: RunLines) -> Joined:
-    """All lines of both versions of a run: our lines in their order, then those that only the other has.
-
-    A version that begins with all of the other is the result, byte for byte. Lines with one key and different
-    content contradict each other.
-    """
-    for longer, shorter in ((ours, theirs), (theirs, ours)):
-        if [line.text for line in longer.lines[: len(shorter.lines)]] == [line.text for line in shorter.lines]:
-            return Joined(longer)
-    if ours.lines[0].record.run != theirs.lines[0].record.run:
-        began = [run.lines[0].record.run.started_at for run in (ours, theirs)]
-        return Joined(ours, (f"{ours.path}: two different runs have this id, begun {began[0]} and {began[1]}",))
-    known = {line.record.key: line for line in ours.lines}
-    texts = {line.text for line in ours.lines}
-    added = [line for line in theirs.lines if line.record.key not in known]
-    other = [line for line in theirs.lines if line.record.key in known and line.text not in texts]
-    conflicts = tuple(
-        f"{ours.path}: {labels.label_of(line.record.case)} has two contents, recorded "
-        f"{known[line.record.key].record.recorded_at} and {line.record.recorded_at}"
-        for line in other
-    )
-    return Joined(RunLines((*ours.lines, *added)), conflicts)
+def join(first: RunLines, second: RunLines, names: tuple[str, str] = ("here", "there")) -> Joined:
+    """All lines of two versions of a run, as `merge_lines` joins them. `names` are what messages call the versions."""
+    runs = [run.lines[0].record.run for run in (first, second)]
+    if runs[0] != runs[1]:
+        moments = " and ".join(run.started_at for run in runs)
+        return Joined(first, (f"{first.path}: two different runs have this id, begun {moments}",))
+    places = (f"{first.path} {names[0]}", f"{second.path} {names[1]}")
+    content, conflicts = merge_lines(first.content, second.content, places)
+    if conflicts:
+        return Joined(first, tuple(map(str, conflicts)))
+    versions = {run.content: run for run in (first, second)}
+    return Joined(versions.get(content) or RunLines(read_lines(content, first.path).lines))
 
 
 def named(messages: Iterable[str]) -> tuple[str, ...]:
