@@ -150,6 +150,33 @@ def test_only_files_that_changed_are_sent_and_the_same_again_sends_nothing(serve
     ]
 
 
+def test_a_file_that_the_repository_has_is_not_read_again(server: hub.Hub, tmp_path: Path) -> None:
+    here = _write(tmp_path, *_records([64], "run-1"))
+    _push(here)
+    head = Repository(NAME).head()
+    assert head is not None
+
+    again = outgoing.read([here], Allowed(), head.files)
+    assert (again.runs, again.unchanged) == ({}, 1)
+    assert pushing.plan(Repository(NAME), again, Settings()).files == {}
+
+    _write(here, *_records([128], "run-1"))
+    assert len(outgoing.read([here], Allowed(), head.files).runs) == 1
+
+
+def test_a_table_that_is_missing_is_made_again(server: hub.Hub, tmp_path: Path) -> None:
+    here = _write(tmp_path, *_records([64]))
+    _push(here)
+    table = "parquet/device=nvidia-test/run-1.parquet"
+    server.add(NAME, {table: None})
+    head = Repository(NAME).head()
+    assert head is not None
+
+    sent = outgoing.read([here], Allowed(), head.files)
+
+    assert list(pushing.plan(Repository(NAME), sent, Settings()).files) == [table]
+
+
 def test_two_people_who_push_in_turn_have_both_ones_records(
     server: hub.Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
