@@ -411,6 +411,7 @@ def test_lines_that_are_not_records_or_not_of_this_file_are_left_out(server: hub
         measured(case=a_case(size=128)).to_json().replace('"schema_version":6', '"schema_version":99'),
     )
     lines = [
+        measured(device=CARDS[1]).to_json(),
         good.to_json(),
         "{",
         '{"a": 1}',
