@@ -13,7 +13,6 @@ from bench.commands.options import RESULTS, AsJson, Quiet
 from bench.commands.stderr import interruptible, tell, warn
 
 if TYPE_CHECKING:
-    from bench.sharing.outgoing import Outgoing
     from bench.sharing.pushing import Change
 
 _USER = "`bench push`"
@@ -33,7 +32,9 @@ Sent = Annotated[list[Path] | None, typer.Argument(help="Results files and folde
 Kinds = Annotated[
     list[KindName] | None, typer.Option("--kind", help="Kinds of records to send; repeatable. Default: measured.")
 ]
-Private = Annotated[bool, typer.Option("--private", help="If the repository has to be created: make it private.")]
+Private = Annotated[
+    bool, typer.Option("--private", help="Create the repository as a private one; refuse one that is public.")
+]
 License = Annotated[
     str | None,
     typer.Option("--license", help="The dataset's licence, as the hub names it. Default: as it is, else apache-2.0."),
@@ -93,36 +94,35 @@ def push(
             change, address = pushing.plan(repository, sent, settings), ""
         else:
             change, address = pushing.push(repository, sent, settings, say)
-    _show(change, sent, repository.address, address, dry_run=dry_run, as_json=as_json, quiet=quiet)
+    if as_json:
+        _print_json(change, repository.address, address)
+    elif not quiet:
+        _show(change, repository.address, address, dry_run=dry_run, private=private)
 
 
-def _show(
-    change: Change, sent: Outgoing, place: str, commit: str, *, dry_run: bool, as_json: bool, quiet: bool
-) -> None:
-    """Print what was sent, or would be: the files, the records of each device, and bytes."""
+def _print_json(change: Change, place: str, commit: str) -> None:
     import json
 
+    summary = {
+        "repository": place,
+        "commit": commit or None,
+        "created": change.is_new,
+        "files": {path: len(content) for path, content in sorted(change.files.items())},
+        "bytes": change.size,
+        "added_records": change.added,
+        "unchanged_runs": change.unchanged,
+        "devices": _devices(change),
+    }
+    typer.echo(json.dumps(summary, indent=2))
+
+
+def _show(change: Change, place: str, commit: str, *, dry_run: bool, private: bool) -> None:
+    """Print what was sent, or would be: the files, the records of each device, and bytes."""
     from bench.report.render.terminal import print_lines
 
-    if as_json:
-        files = {path: len(content) for path, content in sorted(change.files.items())}
-        summary = {
-            "repository": place,
-            "commit": commit or None,
-            "created": change.is_new,
-            "files": files,
-            "bytes": change.size,
-            "added_records": change.added,
-            "unchanged_runs": change.unchanged,
-            "devices": _devices(change),
-        }
-        typer.echo(json.dumps(summary, indent=2))
-        return
-    if quiet:
-        return
     if dry_run:
         print_lines(_listing(change))
-    print_lines(_summary(change, place, commit, dry_run=dry_run))
+    print_lines(_summary(change, place, commit, dry_run=dry_run, private=private))
 
 
 def _devices(change: Change) -> dict[str, int]:
@@ -142,12 +142,12 @@ def _listing(change: Change) -> list[str]:
     return [*(["       bytes  file"] if files else []), *files, *devices]
 
 
-def _summary(change: Change, place: str, commit: str, *, dry_run: bool) -> list[str]:
+def _summary(change: Change, place: str, commit: str, *, dry_run: bool, private: bool) -> list[str]:
     same = f"{change.unchanged:,} runs are there already"
     if not change.files:
         return [f"Nothing to send to {place}: {same}."]
     what = f"{len(change.files):,} files ({change.size:,} bytes) with {change.added:,} new records"
     if dry_run:
-        new = " It would be created." if change.is_new else ""
+        new = f" It would be created{', private' if private else ''}." if change.is_new else ""
         return [f"Would send {what} to {place}; {same}.{new}"]
     return [f"Sent {what} to {place}; {same}.", f"Commit: {commit}"]

@@ -26,7 +26,7 @@ from bench.sharing.hub_layout import MOST_BYTES, MOST_SMALL_BYTES, RemoteFile, r
 #: Seconds that the hub may take for the first answer, and that it may be silent afterwards.
 _PATIENCE_S, _SILENCE_S = 30.0, 120.0
 #: Files that are downloaded at once, and how many of them lie in a temporary folder.
-_AT_ONCE, _BATCH = 8, 64
+_AT_ONCE, _BATCH = 8, 16
 #: The hub's answers to a commit whose parent is no longer the newest one.
 _RACED = {409, 412}
 _DATASET = "dataset"
@@ -38,10 +38,11 @@ class RacedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a repository has at a commit, by path."""
+    """What a repository has at a commit, by path, and whether only its owners may read it."""
 
     commit: str
     files: Mapping[str, RemoteFile]
+    private: bool = False
 
 
 class Repository:
@@ -84,12 +85,13 @@ class Repository:
                 return None
             commit = str(info.sha)
             tree = self._api.list_repo_tree(self.name, recursive=True, revision=commit, repo_type=_DATASET)
-            return Head(commit, {item.path: _remote_file(item) for item in tree if isinstance(item, RepoFile)})
+            files = {item.path: _remote_file(item) for item in tree if isinstance(item, RepoFile)}
+            return Head(commit, files, bool(info.private))
 
     def create(self, *, private: bool) -> None:
-        """Create it. One that exists by now stays as it is."""
+        """Create it: private, or as its owner's settings say. One that exists by now stays as it is."""
         with reported(self.name, self.endpoint):
-            self._api.create_repo(self.name, repo_type=_DATASET, private=private, exist_ok=True)
+            self._api.create_repo(self.name, repo_type=_DATASET, private=private or None, exist_ok=True)
 
     def contents(self, head: Head, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """The content of each of these files at a commit, in order, checked by size and digest.

@@ -13,7 +13,7 @@ from bench.errors import ResultsError
 from bench.record import Kind
 from bench.sharing import leaks
 from bench.sharing.hub_layout import RESULTS, RemoteFile, facts_device, run_path, table_path
-from bench.sharing.run_lines import Line, ReadLines, RunLines, by_run, join, named, read_lines
+from bench.sharing.run_lines import Joined, Line, ReadLines, RunLines, by_run, join, named, read_lines
 from bench.sharing.shared_facts import problem_of
 from bench.store.disk import is_named_pipe
 from bench.store.stand_in import record_stand_in
@@ -121,7 +121,8 @@ def _runs(files: Iterable[Sequence[Line]]) -> dict[str, RunLines]:
     conflicts: list[str] = []
     for lines in files:
         for run in by_run(lines):
-            joined = join(runs.get(run.path, run), run, ("in one file", "in another"))
+            known = runs.get(run.path)
+            joined = join(known, run, ("in one file", "in another")) if known else Joined(run)
             runs[run.path] = joined.run
             conflicts += joined.conflicts
     if conflicts:

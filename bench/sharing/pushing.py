@@ -109,6 +109,11 @@ def _message(change: Change) -> str:
 
 
 def _change(repository: Repository, head: Head | None, outgoing: Outgoing, settings: Settings) -> Change:
+    if settings.private and head is not None and not head.private:
+        raise HubRefusalError(
+            f"{repository.name} is public, and --private only makes a new repository private. Leave the option out, or "
+            f"make it private first: {repository.address}/settings."
+        )
     there = {} if head is None else head.files
     differing = [path for path, run in outgoing.runs.items() if path in there and not there[path].holds(run.content)]
     theirs = {} if head is None else dict(repository.contents(head, differing))

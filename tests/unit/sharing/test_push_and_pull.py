@@ -319,6 +319,21 @@ def test_a_pull_brings_only_what_is_not_there(server: hub.Hub, tmp_path: Path) -
     assert _files(tmp_path / "there") == _files(here)
 
 
+def test_a_pull_that_failed_is_completed_by_the_same_command(server: hub.Hub, tmp_path: Path) -> None:
+    here = _write(tmp_path / "here", *(record for n in range(20) for record in _records([64], f"run-{n:02}")))
+    _push(here)
+    server.refuse("GET .*run-19", 404)
+    with pytest.raises(HubError):
+        _pull(tmp_path / "there")
+    before = _files(tmp_path / "there")
+
+    pulled = _pull(tmp_path / "there")
+
+    assert 0 < len(before) < 20
+    assert pulled.unchanged == len(before)
+    assert _files(tmp_path / "there") == _files(here)
+
+
 def test_a_pull_joins_what_is_here_and_there(server: hub.Hub, tmp_path: Path) -> None:
     _push(_write(tmp_path / "theirs", *_records([64, 128])))
     mine = _write(tmp_path / "mine", *_records([64, 256]), *_records([64], "run-9"))
@@ -493,6 +508,12 @@ def test_a_secret_never_leaves(server: hub.Hub, tmp_path: Path) -> None:
     with pytest.raises(ResultsError) as refusal:
         _push(here, names=True, endpoints=True)
     assert token not in str(refusal.value)
+
+
+def test_a_file_is_sent_as_it_is_even_with_a_line_twice(server: hub.Hub, tmp_path: Path) -> None:
+    _push(_write(tmp_path / "here", *_records([64, 128, 64])))
+
+    assert server.dataset(NAME).files["results/nvidia-test/run-1.jsonl"].count(b"\n") == 3
 
 
 def test_a_run_in_two_files_is_sent_once(server: hub.Hub, tmp_path: Path) -> None:

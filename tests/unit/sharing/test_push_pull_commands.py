@@ -91,6 +91,21 @@ def test_a_private_repository_and_a_licence_are_made_as_asked(server: hub.Hub) -
     assert b"license: cc-by-4.0" in server.dataset(NAME).files["README.md"]
 
 
+def test_private_is_refused_for_a_public_repository(server: hub.Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    server.create(NAME)
+
+    assert main(["push", NAME, "--private"]) == 2
+    assert "public" in _error(capsys)
+    assert len(server.dataset(NAME).commits) == 1
+
+
+def test_a_gated_dataset_says_where_to_ask(server: hub.Hub, capsys: pytest.CaptureFixture[str]) -> None:
+    server.refuse("GET /api/datasets", 403, X_Error_Code="GatedRepo")
+
+    assert main(["pull", NAME]) == 2
+    assert f"{server.url}/datasets/{NAME}" in _error(capsys)
+
+
 @pytest.mark.parametrize(
     "name", ["results", "a/b/c", "hf://datasets/a/b", "-a/b", "a--b/c", "a/b.git", "", "a/", "ä/b"]
 )
