@@ -32,7 +32,7 @@ class Leak:
 
 def leaks(files: Mapping[str, bytes], names: Sequence[OwnName]) -> list[Leak]:
     """Where the names, or what no bundle may hold, are in these files or in their names; each kind once a file."""
-    left = []
+    found = []
     for name, content in files.items():
         lowered = content.lower()
         for own in names:
@@ -40,12 +40,12 @@ def leaks(files: Mapping[str, bytes], names: Sequence[OwnName]) -> list[Leak]:
             if place is None and next(_places(own, name.encode(), name.lower().encode()), None) is not None:
                 place = 0
             if place is not None:
-                left.append(Leak(name, content.count(b"\n", 0, place) + 1, f"this machine's {own.marker}"))
+                found.append(Leak(name, content.count(b"\n", 0, place) + 1, f"this machine's {own.marker}"))
         for pattern, what in _FOREIGN:
             match = pattern.search(content)
             if match:
-                left.append(Leak(name, content.count(b"\n", 0, match.start()) + 1, what))
-    return list(dict.fromkeys(left))
+                found.append(Leak(name, content.count(b"\n", 0, match.start()) + 1, what))
+    return list(dict.fromkeys(found))
 
 
 def _places(own: OwnName, content: bytes, lowered: bytes) -> Iterator[int]:
@@ -66,10 +66,7 @@ def _counts(own: OwnName, text: bytes, begin: int, end: int) -> bool:
         return False
     starts, ends = before == b"" or before[0] not in _LETTERS, after == b"" or after[0] not in _LETTERS
     if own.where == "in paths":
-        if text[max(0, begin - 9) : begin].endswith((b"results/", b"measured/")):  # a device's folder
-            return False
-        is_whole = ends and after not in {b"-", b"_", b"."}  # not the beginning of a file's name
-        return (before in {b"/", b"\\", b"@"} and is_whole) or (starts and after == b"@")
+        return (before in {b"/", b"\\", b"@"} and ends) or (starts and after == b"@")
     if own.where == "as a word":
         return starts and ends
     return ends or own.marker not in {"<home>", "<folder>"}

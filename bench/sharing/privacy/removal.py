@@ -76,15 +76,11 @@ class Remover:
         text = self._named(text)
         for shape, replace in PATHS:
             text = shape.sub(replace, text)
-        return self._named(text)  # what is left of a path may be a name
+        return text
 
     def _named(self, text: str) -> str:
-        """With the names replaced, until nothing changes: what is beside a marker may have become a word."""
-        before = None
-        while text != before:
-            before = text
-            for pattern, marker in self._own:
-                text = _outside_markers(pattern, marker, text)
+        for pattern, marker in self._own:
+            text = _outside_markers(pattern, marker, text)
         return text
 
 
@@ -105,8 +101,7 @@ def _pattern(name: OwnName) -> re.Pattern[str]:
     if name.where == "as a word":
         literal = rf"(?<![A-Za-z0-9]){literal}(?![A-Za-z0-9])"
     elif name.where == "in paths":
-        folder = r"(?<!results/)(?<!measured/)"  # of a device
-        literal = rf"(?<=[/\\@]){folder}{literal}(?![A-Za-z0-9._-])|(?<![A-Za-z0-9]){literal}(?=@)"
+        literal = rf"(?<=[/\\@]){literal}(?![A-Za-z0-9])|(?<![A-Za-z0-9]){literal}(?=@)"
     elif name.marker in {"<home>", "<folder>"}:
         literal = rf"{literal}(?![A-Za-z0-9])"
     return re.compile(literal, re.IGNORECASE if name.ignores_case else 0)
