@@ -11,8 +11,8 @@ from bench import store
 from bench.core.units import format_count
 from bench.errors import ResultsError
 from bench.record import Kind
-from bench.sharing import leaks
 from bench.sharing.hub_layout import RESULTS, RemoteFile, facts_device, run_path, table_path
+from bench.sharing.private_texts import Search, names_here
 from bench.sharing.run_lines import Joined, Line, ReadLines, RunLines, by_run, join, named, read_lines
 from bench.sharing.shared_facts import problem_of
 from bench.store.disk import is_named_pipe
@@ -145,10 +145,11 @@ def _facts(files: Iterable[Path], devices: Collection[str]) -> Iterator[tuple[st
 
 def _refuse_leaks(chosen: Mapping[Path, Sequence[Line]], facts: Mapping[str, bytes], allowed: Allowed) -> None:
     """Raise ResultsError if anything says more than is allowed."""
-    names = leaks.names_here()
-    records = ((line.record, str(path)) for path, lines in chosen.items() for line in lines)
-    leaking = [*leaks.of_records(records, names)]
-    leaking += [leak for place, content in facts.items() for leak in leaks.of_json(content, place, names)]
+    search = Search(names_here(line.record for lines in chosen.values() for line in lines))
+    leaking = [
+        leak for path, lines in chosen.items() for line in lines for leak in search.of_record(line.record, str(path))
+    ]
+    leaking += [leak for place, content in facts.items() for leak in search.of_json(content, place)]
     advice = {
         "token": (False, "A file holds a secret, which must stay here. Leave the file out:"),
         "endpoint": (allowed.endpoints, "Files name endpoints elsewhere. Leave them out, or add --with-endpoints:"),
