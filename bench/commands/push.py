@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.commands.options import RESULTS, AsJson, Quiet
-from bench.commands.stderr import interruptible, tell, warn
+from bench.commands.stderr import interruptible, tell, tracked, warn
 
 if TYPE_CHECKING:
     from bench.sharing.pushing import Change
@@ -80,15 +81,16 @@ def push(
 
     repository = Repository(name, quiet=quiet or not sys.stderr.isatty())
     allowed = outgoing.Allowed(
-        frozenset(name.value for name in kind) if kind else frozenset({"measured"}), with_endpoints, with_names
+        frozenset(choice.value for choice in kind) if kind else frozenset({"measured"}), with_endpoints, with_names
     )
-    settings = pushing.Settings(private, license_id)
+    shown = partial(tracked, quiet=quiet)
+    settings = pushing.Settings(private, license_id, shown)
     say = (lambda _: None) if quiet else tell
     with interruptible("Interrupted. Unless the commit was made, the repository is as it was; push again."):
         if not dry_run:
             repository.require_token()
         head = repository.head()
-        sent = outgoing.read(results or [RESULTS], allowed, None if head is None else head.files)
+        sent = outgoing.read(results or [RESULTS], allowed, None if head is None else head.files, shown)
         warn([] if quiet else sent.notes)
         if dry_run:
             change, address = pushing.plan(repository, sent, settings), ""

@@ -12,6 +12,7 @@ from bench.core.units import format_count
 from bench.errors import ResultsError
 from bench.record import Kind
 from bench.sharing.hub_layout import RESULTS, RemoteFile, facts_device, run_path, table_path
+from bench.sharing.merge_planning import Tracked, untracked
 from bench.sharing.private_texts import Search, names_here
 from bench.sharing.run_lines import Joined, Line, ReadLines, RunLines, by_run, join, named, read_lines
 from bench.sharing.shared_facts import problem_of
@@ -47,7 +48,9 @@ class Outgoing:
     notes: tuple[str, ...] = ()
 
 
-def read(paths: Sequence[Path], allowed: Allowed, there: Mapping[str, RemoteFile] | None = None) -> Outgoing:
+def read(
+    paths: Sequence[Path], allowed: Allowed, there: Mapping[str, RemoteFile] | None = None, tracked: Tracked = untracked
+) -> Outgoing:
     """Read results files and folders, as `store.read` does, but those that are `there` already.
 
     Raises ResultsError for bad lines, records of a stand-in, two contents of one run and leaks that are not allowed,
@@ -55,7 +58,8 @@ def read(paths: Sequence[Path], allowed: Allowed, there: Mapping[str, RemoteFile
     """
     files = store.results_files(paths)
     unchanged = {path for path in files if _is_there(path, there or {})}
-    readings = {path: _reading_of(path) for path in files if path not in unchanged}
+    new = [path for path in files if path not in unchanged]
+    readings = {path: _reading_of(path) for path in tracked(new, "Checking results")}
     bad = [message for reading in readings.values() for message in reading.bad]
     if bad:
         raise ResultsError(

@@ -17,6 +17,7 @@ from bench.sharing import contents, dataset_card
 from bench.sharing.contents import Entry
 from bench.sharing.hub import Head, RacedError, Repository
 from bench.sharing.hub_layout import CARD, CONTENTS, facts_device, run_device, table_path
+from bench.sharing.merge_planning import Tracked, untracked
 from bench.sharing.outgoing import Outgoing
 from bench.sharing.run_lines import RunLines, join, named, read_lines
 from bench.sharing.shared_facts import join_facts
@@ -51,10 +52,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a repository is made, and what a card says of the licence (None: as it is)."""
+    """How a repository is made, what a card says of the licence (None: as it is), and how progress is shown."""
 
     private: bool = False
     license_id: str | None = None
+    tracked: Tracked = untracked
 
 
 def plan(repository: Repository, outgoing: Outgoing, settings: Settings) -> Change:
@@ -119,7 +121,7 @@ def _change(repository: Repository, head: Head | None, outgoing: Outgoing, setti
     theirs = {} if head is None else dict(repository.contents(head, differing))
     runs, added = _joined(outgoing.runs, theirs, there)
     files: dict[str, bytes] = {}
-    for path, run in runs.items():
+    for path, run in settings.tracked(list(runs.items()), "Making tables"):
         content = run.content
         if path not in there or not there[path].holds(content):
             files[path] = content
