@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,7 +49,10 @@ def pull(
     interrupted.
     """
     from bench import packages
+    from bench.sharing.hub_layout import check_endpoint
 
+    packages.require(_USER, packages.SHARE)
+    check_endpoint(os.environ.get("HF_ENDPOINT", ""))
     packages.load(_USER, packages.SHARE)
     from bench.sharing import pulling
     from bench.sharing.hub import Repository

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from enum import StrEnum
 from functools import partial
@@ -74,7 +75,10 @@ def push(
     access; 130 interrupted.
     """
     from bench import packages
+    from bench.sharing.hub_layout import check_endpoint
 
+    packages.require(_USER, packages.SHARE)
+    check_endpoint(os.environ.get("HF_ENDPOINT", ""))
     packages.load(_USER, packages.SHARE)
     from bench.sharing import outgoing, pushing
     from bench.sharing.hub import Repository

@@ -16,6 +16,10 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from bench.errors import ConfigError, printable
+from bench.record.urls import without_secrets
 
 CARD = "README.md"
 CONTENTS = "contents.json"
@@ -53,6 +57,22 @@ class RemoteFile:
         if len(content) != self.size:
             return False
         return sha256(content) == self.sha256 if self.sha256 else git_oid(content) == self.oid
+
+
+def check_endpoint(text: str) -> None:
+    """Raise ConfigError unless HF_ENDPOINT is empty or an address: `huggingface_hub` reads it when it is loaded."""
+    if not text:
+        return
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and not re.search(r"\s", text)
+    except ValueError:
+        is_address = False
+    if not is_address:
+        shown = printable(without_secrets(text), 80)
+        raise ConfigError(
+            f"HF_ENDPOINT: {shown!r} is no address of a hub. Set it to one like https://host, or unset it."
+        )
 
 
 def sha256(content: bytes) -> str:

@@ -19,7 +19,7 @@ from bench.sharing.hub import Head, RacedError, Repository
 from bench.sharing.hub_layout import CARD, CONTENTS, facts_device, run_device, table_path
 from bench.sharing.merge_planning import Tracked, untracked
 from bench.sharing.outgoing import Outgoing
-from bench.sharing.run_lines import RunLines, join, named, read_lines
+from bench.sharing.run_lines import Joined, RunLines, join, named, read_lines
 from bench.sharing.shared_facts import join_facts
 
 #: How often a push begins again because somebody else was quicker, and the longest pause before, in seconds.
@@ -152,11 +152,11 @@ def _joined(
             continue
         reading = read_lines(theirs[path], path)
         problems += [*reading.bad, *([reading.torn] if reading.torn else [])]
-        result = join(RunLines(reading.lines), run, ("in the repository", "here")) if reading.lines else None
-        if result is not None:
-            problems += result.conflicts
-            joined[path] = result.run
-            added += len(result.run.lines) - len(reading.lines)
+        known = RunLines(reading.lines)
+        result = join(known, run, ("in the repository", "here")) if known.lines else Joined(run)
+        problems += result.conflicts
+        joined[path] = result.run
+        added += len(result.run.lines) - len(reading.lines)
     if problems:
         raise GateError(
             "Nothing was pushed: the repository has other content for these runs. Leave them out, or mend them there:",

@@ -272,6 +272,15 @@ def test_a_line_that_somebody_broke_in_the_repository_is_not_overwritten(server:
         _push(here)
 
 
+def test_an_empty_file_of_the_repository_is_filled(server: hub.Hub, tmp_path: Path) -> None:
+    server.create(NAME)
+    server.add(NAME, {"results/nvidia-test/run-1.jsonl": b""})
+    here = _write(tmp_path, *_records([64]))
+
+    assert _push(here).added == 1
+    assert server.dataset(NAME).files["results/nvidia-test/run-1.jsonl"] == _files(here)["nvidia-test/run-1.jsonl"]
+
+
 def test_files_that_somebody_added_are_counted_and_stay(server: hub.Hub, tmp_path: Path) -> None:
     _push(_write(tmp_path / "here", *_records([64])))
     line = measured(device=CARDS[0]).to_json().encode() + b"\n"

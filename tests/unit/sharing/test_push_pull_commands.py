@@ -220,6 +220,17 @@ def test_a_hub_that_can_t_be_reached_is_named(
     assert "http://127.0.0.1:9" in _error(capsys)
 
 
+@pytest.mark.parametrize("endpoint", ["http://[", "hub.example", "ftp://hub.example", "http://a b"])
+@pytest.mark.parametrize("command", ["push", "pull"])
+def test_an_address_of_the_hub_that_is_none_is_refused(
+    server: hub.Hub, monkeypatch: pytest.MonkeyPatch, command: str, endpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+
+    assert main([command, NAME]) == 2
+    assert "HF_ENDPOINT" in _error(capsys)
+
+
 def test_no_hub_is_asked_offline(
     server: hub.Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
