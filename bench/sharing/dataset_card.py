@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from bench.core.units import one_line
+from bench.core.units import format_count, one_line
 from bench.errors import ResultsError
 from bench.record import grouped
 from bench.report.document import Block, Bullets, Column, Document, Section, Table, Text, table, table_of
@@ -76,13 +76,14 @@ def _configs() -> list[dict[str, Any]]:
 
 
 def _document(repository: str, entries: Sequence[Entry]) -> Document:
-    total = sum(entry.records for entry in entries)
+    records = sum(entry.records for entry in entries)
+    counts = f"{format_count(records, 'record')} of {format_count(len(entries), 'run')}"
     return Document(
         f"Results of Hybrid Bench: {repository}",
         (
             Text(
                 "What VAEs, text encoders and pipelines of diffusion models cost on a device, as Hybrid Bench measured "
-                f"it: time and peak memory of each case. {total:,} records of {len(entries):,} runs."
+                f"it: time and peak memory of each case. {counts}."
             ),
             Section("Devices", _devices(entries)),
             Section(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from bench.core.units import format_count
 from bench.errors import GateError, HubError, HubRefusalError
 from bench.report.export.dataset import parquet_of
 from bench.sharing import contents, dataset_card
@@ -107,7 +108,7 @@ def _created(repository: Repository) -> Head:
 
 def _message(change: Change) -> str:
     runs = len(change.runs)
-    return f"Add {change.added:,} records of {runs:,} run{'' if runs == 1 else 's'}" if runs else "Renew the card"
+    return f"Add {format_count(change.added, 'record')} of {format_count(runs, 'run')}" if runs else "Renew the card"
 
 
 def _change(repository: Repository, head: Head | None, outgoing: Outgoing, settings: Settings) -> Change:

@@ -47,7 +47,7 @@ def test_the_card_counts_runs_and_records_of_each_device() -> None:
 def test_what_a_person_added_stays_and_the_rest_is_renewed() -> None:
     first = dataset_card.written("", "alice/results", {"a": _entry()}, "cc-by-4.0")
     edited = first.replace("license: cc-by-4.0", "license: cc-by-4.0\nlanguage: en") + "\n## Thanks\n\nTo Bob.\n"
-    edited = edited.replace("2 records of 1 runs", "a lie")
+    edited = edited.replace("2 records of 1 run", "a lie")
 
     again = dataset_card.written(edited, "alice/results", {"a": _entry(b"1"), "b": _entry(b"2")})
 

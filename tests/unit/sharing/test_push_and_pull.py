@@ -146,7 +146,7 @@ def test_only_files_that_changed_are_sent_and_the_same_again_sends_nothing(serve
     assert (third.files, third.unchanged) == ({}, 2)
     assert [commit.message for commit in server.dataset(NAME).commits[1:]] == [
         "Add 2 records of 2 runs",
-        "Add 1 records of 1 run",
+        "Add 1 record of 1 run",
     ]
 
 
