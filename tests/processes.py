@@ -26,7 +26,7 @@ _WARM_CLIENT = ("-I", "-S", str(_WARM / "client.py"))
 #: Variables that a process reads before its first line of Python, or torch while it is loaded: one server for each set.
 _READ_EARLY = (
     *("PYTHONPATH", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OMP_WAIT_POLICY"),
-    *("STANDIN_CUDA", "STANDIN_CUDA_TOTAL"),
+    *("STANDIN_CUDA", "STANDIN_CUDA_TOTAL", "STANDIN_CUDA_COUNT", "CUDA_VISIBLE_DEVICES"),
 )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -14,9 +14,9 @@ import typer
 from bench.commands import run_one, sweeps
 from bench.commands.run_request import RunRequest
 from bench.commands.stderr import INTERRUPTED, interruptible, tell
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
-    from bench.errors import BenchError
     from bench.plan import Plan
     from bench.run.executor import SubprocessExecutor
     from bench.run.many_progress import ManyReporter
@@ -34,17 +34,31 @@ def measure(request: RunRequest, devices: str, *, exclusive: bool) -> None:
         request.print_plan(plan)
         return
     limit, numbers = request.limit_bytes, base.check_cards(devices)
-    first = SubprocessExecutor(f"cuda:{numbers[0] if numbers else 0}", limit)
-    with interruptible(sweeps.NOTHING_MEASURED, sigterm=True), closing(first):
-        listed = first.cards()
+    with interruptible(sweeps.NOTHING_MEASURED, sigterm=True), ExitStack() as stack:
+
+        def loading(card: int) -> SubprocessExecutor:
+            executor = stack.enter_context(closing(SubprocessExecutor(f"cuda:{card}", limit)))
+            executor.launch()
+            return executor
+
+        executors = {card: loading(card) for card in numbers or (0,)}
+        listed = next(iter(executors.values())).cards()
         cards = base.chosen_cards(devices, len(listed.names), listed.reason)
         plan = plan or request.plan(lambda: ("docs", _why_docs([listed.names[card] for card in cards])))
         if request.dry_run:
             request.print_plan(plan)
             return
-        executors = [first, *(SubprocessExecutor(f"cuda:{card}", limit) for card in cards[1:])]
-        named = {f"cuda:{card}": executor for card, executor in zip(cards, executors, strict=True)}
+        executors |= {card: loading(card) for card in cards if card not in executors}
+        _wait_until_loaded(executors.values())
+        named = {f"cuda:{card}": executor for card, executor in executors.items()}
         _measure_on(plan, named, request, exclusive=exclusive)
+
+
+def _wait_until_loaded(executors: Iterable[SubprocessExecutor]) -> None:
+    """Wait until no worker loads torch any more, which would disturb the first measurements of the others."""
+    for executor in executors:
+        with suppress(BenchError):  # told when its own run begins
+            executor.cards()
 
 
 def _measure_on(

@@ -19,7 +19,8 @@ def measure(request: RunRequest, device: str, *, exclusive: bool) -> None:
     from bench.run.executor import SubprocessExecutor
 
     request.require_packages()
-    executor = executor_for(SubprocessExecutor(device, request.limit_bytes), request, exclusive=exclusive)
+    inner = SubprocessExecutor(device, request.limit_bytes)
+    executor = executor_for(inner, request, exclusive=exclusive and not request.dry_run)
     with interruptible(sweeps.NOTHING_MEASURED, sigterm=True), closing(executor):
         plan = request.plan(lambda: default_sweep(executor.start()))
         if request.dry_run:

@@ -87,6 +87,14 @@ class SubprocessExecutor:
         self._ready: Ready | None = None
         self._is_cancelled = False
 
+    def launch(self) -> None:
+        """Start a worker, if there is none, without waiting until it has loaded. Raises WorkerError.
+
+        Linux ends a worker with the thread that started it.
+        """
+        if not self._holds_device():
+            self._early_worker()
+
     def start(self) -> Ready:
         if self._ready is not None and self._holds_device():
             return self._ready

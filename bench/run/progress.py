@@ -244,6 +244,8 @@ class Reporter:
             if warning not in self._told:
                 self._say(f"warning: {warning}", indent=4)
         self._bar.update(self._task, completed=self.finished, left=about)
+        if self.finished == len(self._plan.cases):
+            self._bar.update(self._task, description="done")
         together = self._unfinished.finish(record)
         if self._table_of is not None and len(together) > 1 and not self._quiet:
             self._table_of(together)(self._bar.console)

@@ -7,10 +7,11 @@ that is read when a process starts. So a persona is for processes of their own:
 
     library = nvml_library.build(folder)            # compiles nvml/nvml.c; the session's fixture `nvml_library` does it
     env = nvml_library.environment(library, "desktop")                      # os.environ and what the persona needs
-    env = nvml_library.environment(library, "h100", processes=file)         # who computes: lines "PID BYTES"
+    env = nvml_library.environment(library, "h100", processes=file)         # who computes: lines "PID BYTES [CARD]"
     subprocess.run([sys.executable, "-c", "..."], env=env)
 
-The GPU's UUID is `UUID` and its PCI address `PCI_BUS_ID`; under the persona `mig` the UUID is that of its slice.
+The GPU's UUID is `UUID` and its PCI address `PCI_BUS_ID`; under the persona `mig` the UUID is that of its slice. Of
+several cards (`cards`) those are the first one's.
 `file` may change while the process runs, and PID 0 in it is the process that asks; its bytes count as in use.
 Imports neither torch nor bench.
 """
@@ -68,7 +69,7 @@ def build(folder: Path) -> Path:
 
 
 def environment(
-    library: Path, persona: str, *, variant: str | None = None, processes: Path | None = None
+    library: Path, persona: str, *, variant: str | None = None, processes: Path | None = None, cards: int = 1
 ) -> dict[str, str]:
     """This process's environment, with the library of `build` and the persona in it.
 
@@ -78,7 +79,7 @@ def environment(
         raise ValueError(f"no such persona: {persona}")
     folder = library / (variant or ("470" if persona == "old_driver" else "current"))
     path = os.pathsep.join(filter(None, [str(folder), os.environ.get("LD_LIBRARY_PATH")]))
-    given = {"LD_LIBRARY_PATH": path, "NVML_PERSONA": persona}
+    given = {"LD_LIBRARY_PATH": path, "NVML_PERSONA": persona, "NVML_CARDS": str(cards)}
     if processes is not None:
         given["NVML_PROCESSES"] = str(processes)
     return {**os.environ, **given}

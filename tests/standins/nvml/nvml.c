@@ -1,8 +1,8 @@
-/* A stand-in for the NVIDIA driver's library: one GPU, as the persona named in NVML_PERSONA has it.
+/* A stand-in for the NVIDIA driver's library: a GPU as the persona named in NVML_PERSONA has it, or NVML_CARDS of them.
  *
  * Functions, structures and return codes are those of nvml.h; only what the program asks for is here. NVML_PROCESSES
- * may name a text file with a line "PID BYTES" for each process that computes on the GPU (PID 0: the one that asks);
- * it is read at each call, and its bytes count as in use. Symbols that a driver lacks are left out when this is
+ * may name a text file with a line "PID BYTES" or "PID BYTES CARD" for each process that computes on a GPU (PID 0: the
+ * one that asks; CARD: 0 unless given); it is read at each call, and its bytes count as in use. Symbols that a driver lacks are left out when this is
  * compiled: WITHOUT_V3, WITHOUT_V2 (of the lists of processes), WITHOUT_510 (what came with that driver and later);
  * WIDE_V3 has the longer rows of drivers 535.43 to 535.86. */
 #include <stdio.h>
@@ -17,8 +17,9 @@ enum { OK = 0, INVALID = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4, NOT_FOUND = 6,
        LOST = 15, MISMATCH = 18 };
 #define MIB (1ULL << 20)
 #define GIB (1ULL << 30)
-#define UUID "11111111-2222-3333-4444-555555555555"
-#define PCI "00000000:65:00.0"
+#define UUID "11111111-2222-3333-4444-555555555555" /* of the first card; that of card N has 1 + N as its 8th digit */
+#define PCI "00000000:65:00.0" /* of the first card; the bus of card N is 0x65 + N */
+#define MOST_CARDS 8
 #define NOT_TOLD (~0ULL)
 
 /* What a persona can't do. */
@@ -67,8 +68,13 @@ static const Persona *me(void) {
     return &personas[0];
 }
 
-/* The two handles: the card, and (with MIG) its slice of an eighth. */
-static char card, slice;
+/* The handles: the cards, and (with MIG) the slice of an eighth of the first. */
+static char cards[MOST_CARDS], slice;
+static u32 card_count(void) {
+    const char *count = getenv("NVML_CARDS");
+    return count ? (u32)atoi(count) : 1;
+}
+static u32 number(Device device) { return device == &slice ? 0 : (u32)((char *)device - cards); }
 static int lacks(Device device, u32 what) {
     if (me()->answers) return me()->answers;
     if (device == &slice && (what & (SENSORS | POWER_LIMITS | APPLICATION_CLOCKS | ECC | UTILISATION))) return INVALID;
@@ -82,12 +88,15 @@ static int lacks(Device device, u32 what) {
 
 /* Processes that compute: another one, where the persona has it, and those of the file. */
 typedef struct { u32 pid; u64 bytes; } Process;
-static u32 computing(Process *rows, u32 most) {
+static u32 computing(Device device, Process *rows, u32 most) {
     u32 count = 0;
     if (me()->other_bytes) rows[count++] = (Process){4321, me()->other_bytes};
     const char *path = getenv("NVML_PROCESSES");
     FILE *file = path ? fopen(path, "r") : NULL;
-    while (file && count < most && fscanf(file, "%u %llu", &rows[count].pid, &rows[count].bytes) == 2) {
+    char line[80];
+    while (file && count < most && fgets(line, sizeof line, file)) {
+        u32 on = 0;
+        if (sscanf(line, "%u %llu %u", &rows[count].pid, &rows[count].bytes, &on) < 2 || on != number(device)) continue;
         if (!rows[count].pid) rows[count].pid = (u32)getpid();
         count++;
     }
@@ -102,7 +111,7 @@ static int list(Device device, u32 *count, char *out, size_t row_bytes, int grap
     NEED(PROCESSES);
     if (me()->refuses) return me()->refuses;
     Process rows[32];
-    u32 found = graphics ? drawing(rows) : computing(rows, 32), room = *count;
+    u32 found = graphics ? drawing(rows) : computing(device, rows, 32), room = *count;
     *count = found;
     if (!found) return OK;
     if (!out || room < found) return TOO_SMALL;
@@ -154,20 +163,31 @@ int nvmlSystemGetDriverVersion(char *out, u32 length) {
     return OK;
 }
 int nvmlSystemGetCudaDriverVersion_v2(int *out) { return PUT(out, strcmp(me()->name, "old_driver") ? 13000 : 11040); }
-int nvmlDeviceGetCount_v2(u32 *out) { return PUT(out, 1); }
+int nvmlDeviceGetCount_v2(u32 *out) { return PUT(out, card_count()); }
 
 /* Handles */
-int nvmlDeviceGetHandleByIndex_v2(u32 index, Device *out) { return index ? INVALID : PUT(out, (Device)&card); }
+int nvmlDeviceGetHandleByIndex_v2(u32 index, Device *out) {
+    return index < card_count() ? PUT(out, (Device)&cards[index]) : INVALID;
+}
 int nvmlDeviceGetHandleByPciBusId_v2(const char *id, Device *out) {
-    return strcmp(id, PCI) ? NOT_FOUND : PUT(out, (Device)&card);
+    char known[sizeof PCI];
+    for (u32 i = 0; i < card_count(); i++) {
+        snprintf(known, sizeof known, "00000000:%02X:00.0", 0x65 + i);
+        if (!strcmp(id, known)) return PUT(out, (Device)&cards[i]);
+    }
+    return NOT_FOUND;
 }
 int nvmlDeviceGetHandleByUUID(const char *uuid, Device *out) {
-    if (me()->mig && !strcmp(uuid, "MIG-" UUID)) return PUT(out, (Device)&slice);
-    if (!me()->mig && !strcmp(uuid, "GPU-" UUID)) return PUT(out, (Device)&card);
+    if (me()->mig) return strcmp(uuid, "MIG-" UUID) ? NOT_FOUND : PUT(out, (Device)&slice);
+    char known[sizeof "GPU-" UUID] = "GPU-" UUID;
+    for (u32 i = 0; i < card_count(); i++) {
+        known[11] = (char)('1' + i);
+        if (!strcmp(uuid, known)) return PUT(out, (Device)&cards[i]);
+    }
     return NOT_FOUND;
 }
 int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(Device device, Device *out) {
-    return device == &slice ? PUT(out, (Device)&card) : INVALID;
+    return device == &slice ? PUT(out, (Device)&cards[0]) : INVALID;
 }
 int nvmlDeviceIsMigDeviceHandle(Device device, u32 *out) { return PUT(out, device == &slice); }
 int nvmlDeviceGetName(Device device, char *out, u32 length) {
@@ -180,7 +200,7 @@ int nvmlDeviceGetName(Device device, char *out, u32 length) {
 static u64 used(Device device) {
     Process rows[32];
     u64 bytes = device == &slice ? 0 : me()->in_use;
-    for (u32 i = computing(rows, 32); i > 0; i--) bytes += rows[i - 1].bytes;
+    for (u32 i = computing(device, rows, 32); i > 0; i--) bytes += rows[i - 1].bytes;
     return bytes;
 }
 int nvmlDeviceGetMemoryInfo(Device device, u64 *out) { /* total, free, used */

@@ -17,8 +17,8 @@ _BASE_ADDRESS = 0x7F0000000000
 class Pool:
     """One device's memory. `refused` is the message of the last refusal, as torch words it."""
 
-    def __init__(self, total_bytes: int) -> None:
-        self.total_bytes = total_bytes
+    def __init__(self, total_bytes: int, index: int = 0) -> None:
+        self.total_bytes, self.index = total_bytes, index
         self._allowed_bytes = total_bytes
         self._lock = threading.RLock()  # a collection within it may free a block
         self._model = CachingAllocator(total_bytes - CONTEXT_BYTES)
@@ -102,7 +102,7 @@ class Pool:
         capped = self._allowed_bytes < self.total_bytes
         allowed = f"{format_bytes(self._allowed_bytes)} allowed; " if capped else ""
         return (
-            f"CUDA out of memory. Tried to allocate {format_bytes(size)}. GPU 0 has a total capacity of "
+            f"CUDA out of memory. Tried to allocate {format_bytes(size)}. GPU {self.index} has a total capacity of "
             f"{format_bytes(self.total_bytes)} of which {format_bytes(self.free_bytes())} is free. {allowed}Of the "
             f"allocated memory {format_bytes(model.allocated_bytes)} is allocated by PyTorch, and "
             f"{format_bytes(model.reserved_bytes - model.allocated_bytes)} is reserved by PyTorch but unallocated."

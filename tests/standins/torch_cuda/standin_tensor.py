@@ -20,11 +20,19 @@ _LIBRARY = torch.library.Library("aten", "IMPL")
 
 
 class Heap:
-    """Which block each live storage has."""
+    """Which block each live storage has. `index` is the current card's, which all tensors are on."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: Callable[[], Pool], index: Callable[[], int]) -> None:
+        self._current_pool, self._index = pool, index
         self._blocks: dict[int, Block] = {}
+
+    @property
+    def _pool(self) -> Pool:
+        return self._current_pool()
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cuda", self._index())
 
     def count(self, tensor: torch.Tensor) -> None:
         """Give the tensor's storage a block, unless it has one. Raises torch.OutOfMemoryError."""
@@ -111,7 +119,7 @@ class CudaTensor(torch.Tensor):
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.prim.device.default:
-            return torch.device("cuda", 0)
+            return cls.heap.device
         given: dict[int, Any] = {}
 
         def unwrapped(value: Any) -> Any:
@@ -150,9 +158,9 @@ class _Storage:
         return self._address
 
 
-def install(pool: Pool) -> None:
+def install(pool: Callable[[], Pool], index: Callable[[], int]) -> None:
     """Let torch allocate on CUDA: all other ways onto the device end in these two kernels."""
-    CudaTensor.heap = Heap(pool)
+    CudaTensor.heap = Heap(pool, index)
 
     def empty(size: Any, *, dtype: Any = None, memory_format: Any = None, **_: Any) -> torch.Tensor:
         return placed(lambda: torch.empty(size, dtype=dtype, memory_format=memory_format or torch.contiguous_format))
@@ -189,7 +197,7 @@ def _with_index(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def indexed(value: Any) -> Any:
         is_device = isinstance(value, torch.device) or (isinstance(value, str) and value == "cuda")
-        return torch.device("cuda", 0) if is_device and torch.device(value).type == "cuda" else value
+        return CudaTensor.heap.device if is_device and torch.device(value).type == "cuda" else value
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
