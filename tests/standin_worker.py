@@ -1,6 +1,7 @@
 """The real worker's main loop over a session that measures nothing: it is there at once, and may be killed often.
 
-BENCH_STANDIN_SECONDS is how long a case pretends to take. No torch is loaded.
+BENCH_STANDIN_SECONDS is how long a case pretends to take. No torch is loaded. BENCH_STANDIN_CARDS is how many cards
+there are; card BENCH_STANDIN_BROKEN can't be taken; the file BENCH_STANDIN_USERS names the cards that others use.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import ModuleType
 
 from bench.doctor import DeviceFacts
+from bench.errors import DeviceError
 from bench.record import (
     Case,
     Ceiling,
@@ -20,6 +23,7 @@ from bench.record import (
     Environment,
     Measured,
     MeasureSettings,
+    Neighbours,
     Package,
     Phase,
     PictureFigures,
@@ -27,17 +31,25 @@ from bench.record import (
     Timing,
 )
 from bench.run.messages import (
+    CardsListed,
     CeilingMeasured,
     ComparePictures,
     Done,
+    EarlyAnswer,
+    EarlyQuestion,
+    ListCards,
     MeasureCeiling,
     MeasureWorkspaces,
     PicturesCompared,
     Ready,
+    Survey,
     WorkspacesMeasured,
 )
 
 SECONDS = float(os.environ.get("BENCH_STANDIN_SECONDS", "0.01"))
+CARDS = int(os.environ.get("BENCH_STANDIN_CARDS", "0"))
+BROKEN = os.environ.get("BENCH_STANDIN_BROKEN")
+USERS = os.environ.get("BENCH_STANDIN_USERS")
 
 
 class StandInDevice:
@@ -53,8 +65,14 @@ class StandInSession:
 
     def __init__(self, device: str, vram_limit_bytes: int | None) -> None:
         self.held = StandInDevice()
+        kind, _, card = device.partition(":")
+        if card and card == BROKEN:
+            raise DeviceError(f"--device {device}: it is broken.")
+        identity = f"sha256:{int(card):012x}" if card else None
         self.ready = Ready(
-            device=Device(kind="cuda" if device == "cuda" else "cpu", name="stand-in", total_bytes=2**30),
+            device=Device(
+                kind="cuda" if kind == "cuda" else "cpu", name="stand-in", total_bytes=2**30, identity=identity
+            ),
             environment=Environment(
                 python="3", packages={"torch": Package(version="0")}, os="", host_cpu="", host_cores=1, host_ram_bytes=1
             ),
@@ -75,6 +93,16 @@ class StandInSession:
         self, cases: Sequence[Case], settings: MeasureSettings, begin: Callable[[Phase], None]
     ) -> tuple[Done, ...]:
         return tuple([self.run(case, settings, begin) for case in cases])
+
+
+class StandInLookout:
+    """Knows as many cards as the environment says, and who uses them."""
+
+    def answer(self, request: EarlyQuestion, *, has_device: bool) -> EarlyAnswer:
+        if isinstance(request, ListCards):
+            return CardsListed(names=("stand-in",) * CARDS, reason=None if CARDS else "the stand-in has no card.")
+        busy = USERS is not None and request.device in Path(USERS).read_text().split()
+        return Survey(neighbours=Neighbours(count=int(busy), computing=int(busy), bytes=0, utilization=0.0))
 
 
 def measure(request: MeasureCeiling, held: StandInDevice) -> CeilingMeasured:
@@ -104,6 +132,7 @@ def main() -> None:
     """Put the stand-ins where the worker looks for the modules that load torch, and serve."""
     for name, member in {
         "session": {"Session": StandInSession},
+        "look_around": {"Lookout": StandInLookout},
         "measure_ceilings": {"measure": measure},
         "measure_workspaces": {"measure": measure_workspaces},
         "compare_pictures": {"compare": compare},

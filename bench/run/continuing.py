@@ -128,11 +128,16 @@ def _setting(device: Device, environment: Environment | None) -> dict[str, objec
 
 
 def _new_path(folder: Path, started: datetime, config: str, claims: ExitStack) -> Path:
-    """Claim and return `<UTC time>-<config>.jsonl`, with a number appended if another run began in the same second."""
+    """Claim and return `<UTC time>-<config>.jsonl`, with a number appended if another run began in the same second.
+
+    A file that exists is not claimed, because its own card may be about to continue it.
+    """
     stem = f"{started:%Y%m%dT%H%M%SZ}-{config}"
-    path = folder / f"{stem}.jsonl"
-    number = 2
-    while not claims.enter_context(store.claimed(path)) or path.exists():
-        path = folder / f"{stem}-{number}.jsonl"
+    number = 1
+    while True:
+        path = folder / (f"{stem}.jsonl" if number == 1 else f"{stem}-{number}.jsonl")
+        with ExitStack() as attempt:
+            if not path.exists() and attempt.enter_context(store.claimed(path)) and not path.exists():
+                claims.enter_context(attempt.pop_all())
+                return path
         number += 1
-    return path
