@@ -13,7 +13,7 @@ from bench.core.units import format_count
 from bench.device.base import OR_THE_CPU, UNSUPPORTED, Held, check_name
 from bench.device.cpu import host
 from bench.device.cpu.processor import Processor
-from bench.device.cuda import nvml
+from bench.device.cuda import nvml, properties
 from bench.device.cuda.gpu import Gpu
 from bench.device.cuda.lookout import GpuLookout
 from bench.errors import DeviceError
@@ -147,7 +147,7 @@ class _NoLookout:
 def lookout(requested: str) -> DeviceLookout:
     """The lookout of `auto`, `cpu`, `cuda` or `cuda:N`, which takes no device. Raises DeviceError."""
     device = choose(requested).device
-    return GpuLookout(device) if device.type == "cuda" else _NoLookout()
+    return GpuLookout(properties.opened(device)) if device.type == "cuda" else _NoLookout()
 
 
 def name(device: torch.device) -> str:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 
 import psutil
-import torch
 
-from bench.device.cuda import properties
+from bench.device.cuda.nvml import Nvml
 from bench.record import Neighbours
 
 
 class GpuLookout:
-    """Looks at one GPU. It takes no context there: only the driver is asked.
+    """Looks at one GPU through the driver alone, so that it takes no memory there.
 
-    This process, and its siblings (the workers of other cards), are never counted.
+    This process is never counted, nor are its siblings: the workers of other cards.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._nvml = properties.opened(device)
+    def __init__(self, nvml: Nvml, parent: int | None = None) -> None:
+        """`parent` is the process whose children are siblings; by default that of this process."""
+        self._nvml = nvml
+        self._parent = os.getppid() if parent is None else parent
         self._before: set[int] = set()
 
     @property
@@ -47,12 +48,12 @@ class GpuLookout:
         In a container NVML may list the host's ids. The only id that has been listed since this process took the device
         is then taken to be its own.
         """
-        own = {pid for pid in listed if pid == os.getpid() or _parent(pid) == os.getppid()}
+        own = {pid for pid in listed if pid == os.getpid() or _parent_of(pid) == self._parent}
         unknown = listed - self._before
         return unknown if has_device and not own and len(unknown) == 1 else own
 
 
-def _parent(pid: int) -> int | None:
+def _parent_of(pid: int) -> int | None:
     try:
         return psutil.Process(pid).ppid()
     except psutil.Error:  # it has ended, or is on the host

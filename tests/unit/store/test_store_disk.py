@@ -6,6 +6,8 @@ import errno
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +18,7 @@ from predictions import a_predicted_record
 from bench import store
 from bench.core.units import MIB
 from bench.errors import ResultsError
-from bench.store import RunFile
+from bench.store import RunFile, disk
 
 FIRST, SECOND = measured(case=a_case(size=64)), measured(case=a_case(size=128))
 LINE = FIRST.to_json().encode()
@@ -361,8 +363,26 @@ def test_a_replaced_file_keeps_its_permissions_and_its_neighbours(tmp_path: Path
     assert {path.name for path in tmp_path.iterdir()} == {"older", "new", "older.new"}
 
 
-def test_a_results_folder_takes_one_sweep_on_a_cluster_at_a_time(tmp_path: Path) -> None:
-    with store.sweep_lock(tmp_path), pytest.raises(ResultsError, match="--out"), store.sweep_lock(tmp_path):
-        pass
-    with store.sweep_lock(tmp_path):
-        pass
+def test_two_threads_that_write_in_one_folder_do_not_take_each_others_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two runs of one process, which write a file of the same name and meet before it has that name
+    meeting, append = threading.Barrier(2), disk.append_bytes
+
+    def met(path: Path, data: bytes) -> None:
+        append(path, data)
+        meeting.wait(20)
+
+    monkeypatch.setattr(disk, "append_bytes", met)
+
+    def write(data: bytes) -> None:
+        store.prepare_folder(tmp_path)
+        store.write_whole(tmp_path / "whole", data)
+
+    # When both write
+    contents = (b"a" * 1000, b"b" * 1000)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, contents))
+    # Then the file is one of theirs as a whole, and nothing else is left
+    assert (tmp_path / "whole").read_bytes() in contents
+    assert [path.name for path in tmp_path.iterdir()] == ["whole"]
