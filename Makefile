@@ -32,8 +32,8 @@ help: ## Show this list.
 
 install: $(STAMP) ## Make .venv with the command `bench` in it.
 
-bench: $(STAMP) ## Measure this machine (docs sweep on CUDA, else the small CPU sweep) and an endpoint on it; write all pages.
-	@status=0; $(BIN)/bench run || status=$$?; \
+bench: $(STAMP) ## Measure this machine (docs sweep on CUDA, else the small CPU sweep) and an endpoint on it; write all pages. DEVICES=all: each GPU of it.
+	@status=0; $(BIN)/bench run $(if $(DEVICES),--devices '$(DEVICES)') || status=$$?; \
 		if [ $$status -le 1 ]; then also=0; $(BIN)/bench remote --loopback || also=$$?; \
 			if [ $$also -gt $$status ]; then status=$$also; fi; fi; \
 		if [ $$status -le 1 ]; then $(BIN)/bench report || exit $$?; fi; exit $$status

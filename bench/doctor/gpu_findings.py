@@ -131,7 +131,8 @@ def neighbour_finding(neighbours: Neighbours, device: Device) -> Finding:
         return problem(
             "neighbours",
             f"{text}. They would distort times and leave less memory.",
-            "Wait for them, end them (nvidia-smi lists them), or use another GPU with --device cuda:N.",
+            "Wait for them (bench run --exclusive does), end them (nvidia-smi lists them), or use another GPU with "
+            "--device cuda:N.",
         )
     return note("neighbours", f"{text}: little enough for a run.") if neighbours.count else ok("neighbours", text)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from factories import a_case, an_environment
 
-from bench.errors import DeviceError, PackageError, WorkerError
-from bench.record import Crashed, Device, Measured, MeasureSettings, OutOfMemory, TimedOut
+from bench.errors import CancelledError, DeviceError, PackageError, WorkerError
+from bench.record import Crashed, Device, Measured, MeasureSettings, Neighbours, OutOfMemory, TimedOut
 from bench.run.executor import SubprocessExecutor
-from bench.run.messages import Broken, Done, PhaseBegun, Ready, Refused
+from bench.run.messages import Broken, CardsListed, Done, PhaseBegun, Ready, Refused, Survey
 
 READY = Ready(device=Device(kind="cpu", name="Test CPU"), environment=an_environment()).model_dump_json()
 PHASE = PhaseBegun(phase="run").model_dump_json()
@@ -248,3 +249,78 @@ def test_a_worker_that_dies_before_it_began_with_a_group_is_replaced(tmp_path: P
     print({PHASE!r}); print({DONE!r}); print({DONE!r}, flush=True)"""
 
     assert len(run_interleaved(executor(tmp_path, after))) == 2
+
+
+# Before the device is taken, and the end from another thread
+
+CARDS = CardsListed(names=("GPU", "GPU")).model_dump_json()
+SURVEY = Survey(neighbours=Neighbours(computing=1)).model_dump_json()
+REFUSED = Refused(reason="no such device").model_dump_json()
+#: Answers each request by its type, so that it can be asked before it has the device, and writes a line for each start.
+EARLY = f"""import json, os, sys, time
+open("STARTS", "a").write("x")
+answers = {{"list_cards": {CARDS!r}, "look_around": {SURVEY!r}, "start": {READY!r}}}
+"""
+BY_TYPE = "print(answers[json.loads(line)['type']], flush=True)"
+
+
+def early(tmp_path: Path, answer: str = BY_TYPE) -> tuple[SubprocessExecutor, Path]:
+    starts = tmp_path / "starts"
+    return executor(tmp_path, answer, EARLY.replace("STARTS", str(starts))), starts
+
+
+def test_one_process_lists_the_cards_looks_around_and_takes_the_device(tmp_path: Path) -> None:
+    made, starts = early(tmp_path)
+    made.launch()
+    assert made.cards().names == ("GPU", "GPU")
+    assert made.survey().neighbours.computing == 1
+    assert made.start().device.name == "Test CPU"
+    assert made.survey().neighbours.computing == 1
+    made.close()
+    assert starts.read_text() == "x"
+
+
+def test_a_device_that_is_not_there_is_refused_before_it_is_taken_too(tmp_path: Path) -> None:
+    made, _ = early(tmp_path, f"print({REFUSED!r}, flush=True)")
+    for ask in (made.cards, made.survey):
+        with pytest.raises(DeviceError, match="no such device"):
+            ask()
+
+
+def test_a_worker_that_dies_over_a_look_is_replaced_by_one_without_the_device(tmp_path: Path) -> None:
+    dies = "\n    ".join(
+        [
+            "request = json.loads(line)['type']",
+            "has_device = request == 'start' or globals().get('has_device', False)",
+            "if request == 'look_around' and has_device: os._exit(1)",
+            BY_TYPE,
+        ]
+    )
+    made, starts = early(tmp_path, dies)
+    made.start()
+    assert made.survey().neighbours.computing == 1
+    made.close()
+    assert starts.read_text() == "xx"
+
+
+@pytest.mark.parametrize("reached", ["start", "run"])
+def test_what_waits_in_an_executor_ends_when_another_thread_cancels_it(tmp_path: Path, reached: str) -> None:
+    # Given an executor that waits for a worker which never is ready, or never has measured its case
+    mark = tmp_path / "reached"
+    hangs = f"open({str(mark)!r}, 'w').close(); time.sleep(600)"
+    made = executor(tmp_path, hangs) if reached == "run" else executor(tmp_path, hangs, "import time, sys")
+
+    def cancel() -> None:
+        while not mark.exists():
+            time.sleep(0.01)
+        made.cancel()
+
+    thread = threading.Thread(target=cancel)
+    thread.start()
+    # When another thread cancels it, then it ends as cancelled, not as a crash, and starts nothing more
+    with pytest.raises(CancelledError):
+        made.run(a_case(), SETTINGS, 600, lambda _: None)
+    thread.join()
+    with pytest.raises(CancelledError):
+        made.start()
+    assert made._worker is None
