@@ -32,6 +32,9 @@ class SurveyingExecutor(Executor, Protocol):
     def survey(self) -> Survey:
         """Look at the device without taking it."""
 
+    def release(self) -> None:
+        """Give the device back if it was taken."""
+
     def cancel(self) -> None:
         """End everything at once, and start nothing more: what waits in another thread raises CancelledError."""
 
@@ -59,7 +62,7 @@ class ExclusiveExecutor:
         while (use := others_use(self._executor.survey())) is not None:
             looks += 1
             if not is_told and (use.is_certain or looks > _LOOKS_IF_BUSY):
-                self._executor.close()
+                self._executor.release()
                 self._tell(f"Waiting until no other process uses the device: {use.what}.")
                 is_told = True
             if self._cancelled.wait(self._period_s):

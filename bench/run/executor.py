@@ -196,6 +196,11 @@ class SubprocessExecutor:
         if worker is not None:
             worker.kill()
 
+    def release(self) -> None:
+        """Give the device back if it was taken. A worker that has not taken it stays."""
+        if self._has_device:
+            self.close()
+
     def _holds_device(self) -> bool:
         return self._has_device and self._worker is not None and self._worker.alive
 

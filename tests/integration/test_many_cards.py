@@ -90,8 +90,8 @@ def killed_and_resumed(
     env = nvml.environment(nvml_library, "h100", processes=processes, cards=2)
     env |= {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "STANDIN_CUDA_COUNT": "2"}
     out = folder / "out"
-    arguments = ("run", "smoke", "--devices", "all", "--out", str(out), "--quiet", "--operation", "decode")
-    arguments += ("--resolution", "64", "--resolution", "72", "--set", "repeats=3")
+    arguments = ("run", "smoke", "--devices", "all", "--exclusive", "--out", str(out), "--quiet")
+    arguments += ("--operation", "decode", "--resolution", "64", "--resolution", "72", "--set", "repeats=3")
     command, environment = warm({**os.environ, **env})
     with started(*arguments, env=environment, command=command) as parent:
         wait_for(lambda: len(lines_of(out)) == 2, parent, "a record of each card")

@@ -45,6 +45,9 @@ class Surveyed:
     def close(self) -> None:
         self.events.append("close")
 
+    def release(self) -> None:
+        self.events.append("release")
+
     def cancel(self) -> None:
         self.events.append("cancel")
 
@@ -64,7 +67,7 @@ def test_a_free_device_is_taken_at_once_and_nothing_is_told() -> None:
 def test_a_wait_is_told_once_gives_the_device_back_and_its_end_is_told() -> None:
     executor, inner, texts = exclusive(TAKEN, TAKEN, TAKEN, FREE)
     executor.start()
-    assert inner.events == ["survey", "close", "survey", "survey", "survey", "start"]
+    assert inner.events == ["survey", "release", "survey", "survey", "survey", "start"]
     assert len(texts) == 2
     assert "another process computes" in texts[0]
 
@@ -87,7 +90,7 @@ def test_utilization_that_may_be_this_program_s_own_is_not_told_at_once() -> Non
     executor, inner, texts = exclusive(BUSY, BUSY, FREE)
     executor.start()
     assert texts == []
-    assert "close" not in inner.events
+    assert "release" not in inner.events
 
 
 def test_utilization_that_lasts_is_told() -> None:

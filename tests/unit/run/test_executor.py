@@ -274,10 +274,12 @@ def test_one_process_lists_the_cards_looks_around_and_takes_the_device(tmp_path:
     made.launch()
     assert made.cards().names == ("GPU", "GPU")
     assert made.survey().neighbours.computing == 1
+    made.release()
     assert made.start().device.name == "Test CPU"
     assert made.survey().neighbours.computing == 1
-    made.close()
+    made.release()
     assert starts.read_text() == "x"
+    assert made._worker is None
 
 
 def test_a_device_that_is_not_there_is_refused_before_it_is_taken_too(tmp_path: Path) -> None:
