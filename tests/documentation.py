@@ -140,6 +140,7 @@ def commands(document: str) -> Iterator[DocumentedCommand]:
 REPLACED: tuple[tuple[str, str], ...] = (
     # measures on this machine: the plan alone, but for a sweep of seconds
     (r"^bench run smoke$", "bench run smoke --quiet --device cpu"),
+    (r"^(bench run\b.* --devices\b.*)$", r"\1 --dry-run"),
     (r"^(bench run\b(?!.* --quiet)(?:(?! --dry-run).)*)$", r"\1 --dry-run --device cpu"),
     (r"^(bench best\b(?:(?! --dry-run).)*)$", r"\1 --dry-run --device cpu"),
     (r"^(bench latents\b(?:(?! --dry-run).)*)$", r"\1 --dry-run --gpu 4090"),
