@@ -100,7 +100,12 @@ class StandInLookout:
 
     def answer(self, request: EarlyQuestion, *, has_device: bool) -> EarlyAnswer:
         if isinstance(request, ListCards):
-            return CardsListed(names=("stand-in",) * CARDS, reason=None if CARDS else "the stand-in has no card.")
+            identities = tuple(f"sha256:{card:012x}" for card in range(CARDS))
+            return CardsListed(
+                names=("stand-in",) * CARDS,
+                identities=identities,
+                reason=None if CARDS else "the stand-in has no card.",
+            )
         busy = USERS is not None and request.device in Path(USERS).read_text().split()
         return Survey(neighbours=Neighbours(count=int(busy), computing=int(busy), bytes=0, utilization=0.0))
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from bench.fleet.card_types import Card
     from bench.fleet.sweep import Fleet
     from bench.plan import Plan
-    from bench.record import ClusterSweep
     from bench.run.scheduler import RunSummary
 
 
@@ -103,7 +102,7 @@ def _results(plan: Plan, fleet: Fleet, request: RunRequest) -> dict[str, RunSumm
     runs = fleet.runs()
     if not request.quiet:
         tell(_what(runs, shares=not fleet.every_gpu))
-    options = replace(request.run_options(), sweep=_sweep(plan, len(runs), fleet, request))
+    options = replace(request.run_options(), sweep=request.sweep(plan, len(runs), shared=not fleet.every_gpu))
     reporter = ManyReporter(plan, list(runs), Console(stderr=True), quiet=request.quiet, most_beside=most_beside(runs))
     executors = fleet.executors(runs, reporter.tell)
     tasks = [Task(title, plan, executors[title][0] if fleet.every_gpu else executors[title], options) for title in runs]
@@ -115,22 +114,6 @@ def _results(plan: Plan, fleet: Fleet, request: RunRequest) -> dict[str, RunSumm
             raise
         run_many.tell_kept(plan, reporter, fresh=request.fresh)
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _sweep(plan: Plan, runs: int, fleet: Fleet, request: RunRequest) -> ClusterSweep:
-    """The sweep to continue, or a new one."""
-    from datetime import UTC, datetime
-
-    from bench import store
-    from bench.record import ClusterSweep, timestamp
-
-    shared = not fleet.every_gpu
-    unfinished = store.unfinished_sweep(request.out, plan.id, request.limit_bytes, shared=shared)
-    if unfinished is None or request.fresh:
-        return ClusterSweep(id=timestamp(datetime.now(UTC)), runs=runs, shared=shared)
-    if not request.quiet:
-        tell(f"Continuing the sweep of {unfinished.id}. What is finished of it is not measured again without --fresh.")
-    return unfinished
 
 
 def _what(runs: Mapping[str, Sequence[Card]], *, shares: bool) -> str:

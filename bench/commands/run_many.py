@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
     from bench.plan import Plan
     from bench.run.executor import SubprocessExecutor
     from bench.run.many_progress import ManyReporter
-    from bench.run.scheduler import RunSummary
+    from bench.run.scheduler import RunOptions, RunSummary
+
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """One of the cards: its name here, its identity if it has one, and the executor that measures on it."""
+
+    title: str
+    identity: str | None
+    executor: SubprocessExecutor
 
 
 def measure(request: RunRequest, devices: str, *, exclusive: bool) -> None:
@@ -50,8 +60,8 @@ def measure(request: RunRequest, devices: str, *, exclusive: bool) -> None:
             return
         executors |= {card: loading(card) for card in cards if card not in executors}
         _wait_until_loaded(executors.values())
-        named = {f"cuda:{card}": executor for card, executor in executors.items()}
-        _measure_on(plan, named, request, exclusive=exclusive)
+        chosen = [_Card(f"cuda:{card}", listed.identities[card], executors[card]) for card in cards]
+        _measure_on(plan, chosen, request, exclusive=exclusive)
 
 
 def _wait_until_loaded(executors: Iterable[SubprocessExecutor]) -> None:
@@ -61,17 +71,15 @@ def _wait_until_loaded(executors: Iterable[SubprocessExecutor]) -> None:
             executor.cards()
 
 
-def _measure_on(
-    plan: Plan, executors: Mapping[str, SubprocessExecutor], request: RunRequest, *, exclusive: bool
-) -> NoReturn:
+def _measure_on(plan: Plan, cards: Sequence[_Card], request: RunRequest, *, exclusive: bool) -> NoReturn:
     """Measure the plan on these cards, print what became of it, and exit."""
     from bench.report.render import terminal
     from bench.run import many_progress, many_runs
 
-    if len(executors) == 1 and not request.as_json:  # JSON keeps its form, however many cards there are
-        (executor,) = executors.values()
-        run_one.measure_with(plan, run_one.executor_for(executor, request, exclusive=exclusive), request)
-    results = _results(plan, executors, request, exclusive=exclusive)
+    if len(cards) == 1 and not request.as_json:  # JSON keeps its form, however many cards there are
+        executor = run_one.executor_for(cards[0].executor, request, exclusive=exclusive)
+        run_one.measure_with(plan, executor, request)
+    results = _results(plan, cards, request, exclusive=exclusive)
     if request.as_json:
         typer.echo(json.dumps(many_progress.summaries_json(results), indent=2))
     elif not request.quiet:
@@ -80,7 +88,7 @@ def _measure_on(
 
 
 def _results(
-    plan: Plan, executors: Mapping[str, SubprocessExecutor], request: RunRequest, *, exclusive: bool
+    plan: Plan, cards: Sequence[_Card], request: RunRequest, *, exclusive: bool
 ) -> dict[str, RunSummary | BenchError]:
     """Run the plan on these cards; exits if it is interrupted."""
     from rich.console import Console
@@ -89,24 +97,32 @@ def _results(
     from bench.run.many_progress import ManyReporter
     from bench.run.many_runs import Task, run_side_by_side
 
-    options = request.run_options()
-    reporter = ManyReporter(plan, list(executors), Console(stderr=True), quiet=request.quiet)
-    tasks = [
-        Task(
-            title, plan, ExclusiveExecutor(executor, partial(reporter.tell, title)) if exclusive else executor, options
-        )
-        for title, executor in executors.items()
-    ]
-    if len(tasks) > 1 and not request.quiet:
-        tell(f"{len(tasks)} cards are measured at the same time. That may slow them, so each record says so.")
+    titles = [card.title for card in cards]
+    reporter = ManyReporter(plan, titles, Console(stderr=True), quiet=request.quiet)
+    options = _options(plan, cards, request)
+
+    def task(card: _Card) -> Task:
+        waiting = ExclusiveExecutor(card.executor, partial(reporter.tell, card.title)) if exclusive else card.executor
+        return Task(card.title, plan, waiting, options)
+
+    if len(cards) > 1 and not request.quiet:
+        tell(f"{len(cards)} cards are measured at the same time. That may slow them, so each record says so.")
     try:
         with reporter:
-            return dict(zip(executors, run_side_by_side(tasks, reporter), strict=True))
+            return dict(zip(titles, run_side_by_side([task(card) for card in cards], reporter), strict=True))
     except KeyboardInterrupt:
         if not any(kept for _, kept, _ in reporter.kept()):
             raise
         tell_kept(plan, reporter, fresh=request.fresh)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _options(plan: Plan, cards: Sequence[_Card], request: RunRequest) -> RunOptions:
+    """How the runs are stored: as one sweep, if there are several cards that can be told apart."""
+    identities = {card.identity for card in cards if card.identity is not None}
+    if len(cards) == 1 or len(identities) < len(cards):
+        return request.run_options()
+    return replace(request.run_options(), sweep=request.sweep(plan, len(cards), shared=False, cards=identities))
 
 
 def tell_kept(plan: Plan, reporter: ManyReporter, *, fresh: bool) -> None:

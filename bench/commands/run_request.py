@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from bench.commands.stderr import tell, tell_aliases
 
 if TYPE_CHECKING:
     from bench.plan import Plan
+    from bench.record import ClusterSweep
     from bench.run.messages import Ready
     from bench.run.scheduler import RunOptions
 
@@ -73,6 +74,24 @@ class RunRequest:
         from bench.run.scheduler import RunOptions
 
         return RunOptions(results=self.out, vram_limit_bytes=self.limit_bytes, fresh=self.fresh)
+
+    def sweep(self, plan: Plan, runs: int, *, shared: bool, cards: Collection[str] | None = None) -> ClusterSweep:
+        """The sweep on several cards to continue, or a new one.
+
+        If it is continued, its finished runs are not measured again, so that one card that was stopped does not cost
+        the others a second sweep.
+        """
+        from datetime import UTC, datetime
+
+        from bench import store
+        from bench.record import ClusterSweep, timestamp
+
+        unfinished = store.unfinished_sweep(self.out, plan.id, self.limit_bytes, shared=shared, cards=cards)
+        if unfinished is None or self.fresh:
+            return ClusterSweep(id=timestamp(datetime.now(UTC)), runs=runs, shared=shared)
+        if not self.quiet:
+            tell(f"Continuing the sweep of {unfinished.id}. What is finished is not measured again without --fresh.")
+        return unfinished
 
     def print_plan(self, plan: Plan) -> None:
         """Print the plan instead of measuring it."""

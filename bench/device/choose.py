@@ -111,12 +111,21 @@ def take(device: torch.device, limit_bytes: int | None, exercise: Callable[[torc
     return Processor(device, limit_bytes, exercise)
 
 
-def card_names() -> tuple[tuple[str, ...], str | None]:
-    """The names of the CUDA devices that torch sees, in its order; if there are none, why. Takes no device."""
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A CUDA device; `identity` distinguishes cards of one name, None if torch reports no UUID."""
+
+    name: str
+    identity: str | None
+
+
+def cards() -> tuple[tuple[Card, ...], str | None]:
+    """The CUDA devices that torch sees, in its order; if there are none, why. Takes no device."""
     why_not = why_no_cuda()
     if why_not is not None:
         return (), why_not
-    return tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())), None
+    devices = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    return tuple(Card(torch.cuda.get_device_name(device), properties.identity(device)) for device in devices), None
 
 
 class DeviceLookout(Protocol):

@@ -100,7 +100,7 @@ def whole_memory(stages: Sequence[Stage]) -> Memory | None:
 
 
 class ClusterSweep(Frozen):
-    """A sweep on a cluster, which has a run for each type of card, or for each card."""
+    """A sweep on a cluster or on several cards of a machine: it has a run for each type of card, or for each card."""
 
     id: str = Field(description="when it began")
     runs: int = Field(ge=1, description="how many runs it has")
@@ -119,7 +119,7 @@ class Run(Frozen):
     cases: int = Field(ge=0, description="how many cases the plan has: fewer lines than this is an unfinished run")
     started_at: str
     sweep: ClusterSweep | None = Field(
-        default=None, description="the sweep on a cluster that it is part of; left out unless there is one"
+        default=None, description="the sweep on several cards that it is part of; left out unless there is one"
     )
 
     @property

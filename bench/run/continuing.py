@@ -48,7 +48,7 @@ def opened(
 
 
 def _latest(plan: Plan, ready: Ready, folder: Path, options: RunOptions) -> store.ResultsFile[Record] | None:
-    """The run to continue: the latest, if it is unfinished, or if it is finished but its sweep on a cluster is not."""
+    """The run to continue: the latest if it is unfinished, or if its sweep on several cards is."""
     sweep = options.sweep
     last = store.latest_run(
         folder,

@@ -51,10 +51,14 @@ class ListCards(Frozen):
 
 
 class CardsListed(Frozen):
-    """The names of the CUDA devices that torch sees, in its order; `reason` says why there are none."""
+    """The CUDA devices that torch sees, in its order; `reason` says why there are none.
+
+    An identity is that of `Device`: null if the card has no UUID.
+    """
 
     type: Literal["cards_listed"] = "cards_listed"
     names: tuple[str, ...] = ()
+    identities: tuple[str | None, ...] = ()
     reason: str | None = None
 
 

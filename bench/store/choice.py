@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 
@@ -133,8 +133,12 @@ def latest_run(
     return None
 
 
-def unfinished_sweep(results: Path, plan: str, vram_limit_bytes: int | None, *, shared: bool) -> ClusterSweep | None:
-    """The latest sweep of `plan` on a cluster, if one of its runs is unfinished or has not begun.
+def unfinished_sweep(
+    results: Path, plan: str, vram_limit_bytes: int | None, *, shared: bool, cards: Collection[str] | None = None
+) -> ClusterSweep | None:
+    """The latest sweep of `plan` on several cards, if one of its runs is unfinished or has not begun.
+
+    With `cards`, of the sweeps on exactly the cards of these identities.
 
     If `shared`, of the sweeps whose cards share the cases, otherwise of the others. Of several runs of a device in the
     sweep (begun anew, because its setting changed) the latest counts.
@@ -150,6 +154,8 @@ def unfinished_sweep(results: Path, plan: str, vram_limit_bytes: int | None, *, 
             continue
         if first.run.plan == plan and first.vram_limit_bytes == vram_limit_bytes:
             runs.setdefault(sweep.id, []).append((first, path))
+    if cards is not None:
+        runs = {sweep_id: begun for sweep_id, begun in runs.items() if _is_on(cards, [first for first, _ in begun])}
     if not runs:
         return None
     latest_runs: dict[tuple[str, str | None], Path] = {}
@@ -158,6 +164,12 @@ def unfinished_sweep(results: Path, plan: str, vram_limit_bytes: int | None, *, 
     sweep = runs[max(runs)][0][0].run.sweep
     is_complete = sweep is not None and len(latest_runs) >= sweep.runs and all(map(_is_whole, latest_runs.values()))
     return None if is_complete else sweep
+
+
+def _is_on(cards: Collection[str], begun: Sequence[Record]) -> bool:
+    """Whether a sweep is on these cards, by the first records of its runs; some of them may not have begun."""
+    sweep = begun[0].run.sweep
+    return sweep is not None and sweep.runs == len(cards) and {first.device.identity for first in begun} <= set(cards)
 
 
 def _is_whole(path: Path) -> bool:

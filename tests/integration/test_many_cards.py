@@ -164,15 +164,6 @@ def test_cards_that_are_not_there_are_refused(tmp_path: Path, count: str, device
     assert not (tmp_path / "out").exists()
 
 
-def test_a_card_that_can_not_be_used_does_not_stop_the_others(tmp_path: Path) -> None:
-    env = cards(2, BENCH_STANDIN_BROKEN="0")
-    done = bench(*SWEEP, "--devices", "all", "--out", str(tmp_path), env=env, command=STANDIN_BENCH)
-    assert done.returncode == 2
-    assert "cuda:0" in done.stderr
-    assert "it is broken" in done.stderr
-    assert [len(records) for records in by_card(tmp_path).values()] == [CASES]
-
-
 def test_an_interruption_tells_of_each_card_what_is_kept_and_the_same_command_continues(tmp_path: Path) -> None:
     # Given two cards in the middle of a sweep
     arguments = (*SWEEP, "--devices", "all", "--out", str(tmp_path))
@@ -194,6 +185,26 @@ def test_an_interruption_tells_of_each_card_what_is_kept_and_the_same_command_co
     for identity, records in by_card(tmp_path).items():
         assert records[: len(kept[identity])] == kept[identity]
         assert len(records) == len(set(case_ids(records))) == CASES
+
+
+def test_a_broken_card_does_not_stop_the_others_which_are_not_measured_again_with_it(tmp_path: Path) -> None:
+    # Given two cards of which one was broken while the other measured the whole sweep
+    arguments = (*SWEEP, "--devices", "all", "--out", str(tmp_path))
+    done = bench(*arguments, env=cards(2, BENCH_STANDIN_BROKEN="1"), command=STANDIN_BENCH)
+    assert done.returncode == 2
+    assert "cuda:1" in done.stderr
+    assert "it is broken" in done.stderr
+    before = by_card(tmp_path)
+    assert [len(records) for records in before.values()] == [CASES]
+    # When the same command runs again
+    assert bench(*arguments, env=cards(2), command=STANDIN_BENCH).returncode == 0
+    # Then the other card has its records, and the first one no further run
+    after = by_card(tmp_path)
+    assert len(after) == 2
+    assert after.items() >= before.items()
+    # And once both are complete, the same command measures both anew
+    assert bench(*arguments, env=cards(2), command=STANDIN_BENCH).returncode == 0
+    assert len(lines_of(tmp_path)) == 4
 
 
 def test_a_second_command_beside_the_first_is_refused_on_every_card(tmp_path: Path) -> None:

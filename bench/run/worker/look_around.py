@@ -16,8 +16,9 @@ class Lookout:
     def answer(self, request: EarlyQuestion, *, has_device: bool) -> EarlyAnswer | Refused:
         """The answer; Refused with the reason if there is no such device."""
         if isinstance(request, ListCards):
-            names, reason = choose.card_names()
-            return CardsListed(names=names, reason=reason)
+            cards, reason = choose.cards()
+            names, identities = tuple(card.name for card in cards), tuple(card.identity for card in cards)
+            return CardsListed(names=names, identities=identities, reason=reason)
         try:
             self._device = self._device or choose.lookout(request.device)
         except DeviceError as error:

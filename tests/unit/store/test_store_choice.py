@@ -373,3 +373,20 @@ def test_a_run_begun_anew_in_another_setting_completes_its_sweep(tmp_path: Path)
     assert store.unfinished_sweep(tmp_path, "plan-1", None, shared=True)
     store.RunFile(folder / "2.jsonl").append(*_of_sweep("2", "card", 2, "s1", runs=1))
     assert store.unfinished_sweep(tmp_path, "plan-1", None, shared=True) is None
+
+
+def test_a_sweep_on_cards_of_one_machine_is_continued_on_exactly_these_cards(tmp_path: Path) -> None:
+    # Given a sweep on two cards of one name, of which the second has not begun
+    sweep = ClusterSweep(id="s1", runs=2, shared=False)
+    run = a_run(id="1", cases=1, sweep=sweep, started_at=EARLY)
+    (tmp_path / "card").mkdir()
+    store.RunFile(tmp_path / "card" / "1.jsonl").append(measured(run=run, device=a_device(identity="sha256:0a")))
+
+    def continued(*cards: str) -> ClusterSweep | None:
+        return store.unfinished_sweep(tmp_path, "plan-1", None, shared=False, cards=cards)
+
+    # Then it is continued on these two, and not on more, fewer or others
+    assert continued("sha256:0a", "sha256:0b") == sweep
+    assert continued("sha256:0a") is None
+    assert continued("sha256:0b", "sha256:0c") is None
+    assert continued("sha256:0a", "sha256:0b", "sha256:0c") is None
