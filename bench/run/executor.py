@@ -107,25 +107,15 @@ class SubprocessExecutor:
 
     def cards(self) -> CardsListed:
         """Return the CUDA devices that torch sees, without taking one. Raises as `start`."""
-        answer = self._ask_early(ListCards())
-        if isinstance(answer, Refused):
-            raise self._refusal(answer)
-        assert isinstance(answer, CardsListed)  # noqa: S101 - the only other answer
+        answer = self._answer_of_any(ListCards())
+        assert isinstance(answer, CardsListed)  # noqa: S101 - the only answer
         return answer
 
     def survey(self) -> Survey:
         """Return who else uses the device, before this executor takes it or afterwards. Raises as `start`."""
-        request = LookAround(device=self._start_request.device)
-        if self._holds_device():
-            with contextlib.suppress(WorkerError):  # it died: ask another, which has not taken the device
-                answer = self._answer_of_holder(request, _LOOK_TIMEOUT_S)
-                assert isinstance(answer, Survey)  # noqa: S101 - the only answer
-                return answer
-        early = self._ask_early(request)
-        if isinstance(early, Refused):
-            raise self._refusal(early)
-        assert isinstance(early, Survey)  # noqa: S101 - the only other answer
-        return early
+        answer = self._answer_of_any(LookAround(device=self._start_request.device))
+        assert isinstance(answer, Survey)  # noqa: S101 - the only answer
+        return answer
 
     def cancel(self) -> None:
         """End everything at once, from another thread, and start nothing more.
@@ -204,7 +194,21 @@ class SubprocessExecutor:
     def _holds_device(self) -> bool:
         return self._has_device and self._worker is not None and self._worker.alive
 
-    def _answer_of_holder(self, request: DeviceQuestion | LookAround, timeout_s: float) -> DeviceAnswer | Survey:
+    def _answer_of_any(self, request: EarlyQuestion) -> Ready | EarlyAnswer:
+        """Return the answer of the worker that has the device, or else of one that has not."""
+        if self._holds_device():
+            with contextlib.suppress(WorkerError):  # it died: ask another
+                answer = self._answer_of_holder(request, _LOOK_TIMEOUT_S)
+                assert isinstance(answer, EarlyAnswer)  # noqa: S101 - the only answer to such a question
+                return answer
+        early = self._ask_early(request)
+        if isinstance(early, Refused):
+            raise self._refusal(early)
+        return early
+
+    def _answer_of_holder(
+        self, request: DeviceQuestion | EarlyQuestion, timeout_s: float
+    ) -> DeviceAnswer | EarlyAnswer:
         """Return the answer of the worker that has the device. Raises WorkerError if it dies or hangs."""
         worker = self._ready_worker()
         worker.send(request.model_dump_json())
@@ -215,7 +219,7 @@ class SubprocessExecutor:
             raise WorkerError(
                 f"The measuring process did not answer within {timeout_s:.0f} s and was killed."
             ) from None
-        if isinstance(answer, DeviceAnswer | Survey):
+        if isinstance(answer, DeviceAnswer | EarlyAnswer):
             return answer
         self.close()
         self._refuse_if_cancelled()

@@ -277,6 +277,7 @@ def test_one_process_lists_the_cards_looks_around_and_takes_the_device(tmp_path:
     made.release()
     assert made.start().device.name == "Test CPU"
     assert made.survey().neighbours.computing == 1
+    assert made.cards().names == ("GPU", "GPU")
     made.release()
     assert starts.read_text() == "x"
     assert made._worker is None
