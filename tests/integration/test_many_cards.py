@@ -9,19 +9,22 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
-from processes import STANDIN_BENCH, bench, warm
+from processes import STANDIN, STANDIN_BENCH, bench, warm
 from standins import nvml_library as nvml
 
 from bench import store
+from bench.cli import main
 from bench.core.units import MIB
 from bench.record import Measured, Record
+from bench.run import executor
 
 ROOT = Path(__file__).parents[2]
-STANDIN = ROOT / "tests" / "standins" / "torch_cuda"
+TORCH_CUDA = ROOT / "tests" / "standins" / "torch_cuda"
 #: Eight cases, which the worker without torch only pretends to measure.
 SWEEP = ("run", "smoke", "--resolution", "64", "--resolution", "72")
 CASES = 8
@@ -86,7 +89,7 @@ def killed_and_resumed(
     folder = tmp_path_factory.mktemp("cards")
     processes = folder / "processes"
     processes.write_text(f"0 {700 * MIB} 0\n0 {710 * MIB} 1\n")
-    paths = [str(STANDIN), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(TORCH_CUDA), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     env = nvml.environment(nvml_library, "h100", processes=processes, cards=2)
     env |= {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "STANDIN_CUDA_COUNT": "2"}
     out = folder / "out"
@@ -133,10 +136,26 @@ def test_a_parent_that_was_killed_is_gone_on_with_on_each_card(
 # A worker that pretends to measure, for what figures do not matter to
 
 
-def test_the_chosen_cards_measure_all_cases_and_json_tells_of_each(tmp_path: Path) -> None:
-    done = bench(*SWEEP, "--devices", "2,0", "--out", str(tmp_path), "--json", env=cards(3), command=STANDIN_BENCH)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+@pytest.fixture
+def on_cards(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Give this process so many cards, with further variables."""
+    monkeypatch.setattr(executor, "SubprocessExecutor", partial(executor.SubprocessExecutor, command=STANDIN))
+
+    def give(count: int, **variables: str) -> None:
+        for name in ("BENCH_STANDIN_BROKEN", "BENCH_STANDIN_USERS"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in cards(count, **variables).items():
+            monkeypatch.setenv(name, value)
+
+    return give
+
+
+def test_the_chosen_cards_measure_all_cases_and_json_tells_of_each(
+    tmp_path: Path, on_cards: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_cards(3)
+    assert main([*SWEEP, "--devices", "2,0", "--out", str(tmp_path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
     assert [run["title"] for run in told["runs"]] == ["cuda:2", "cuda:0"]
     assert {run["device"]["identity"] for run in told["runs"]} == by_card(tmp_path).keys()
     assert by_card(tmp_path).keys() == {"sha256:000000000000", "sha256:000000000002"}
@@ -154,14 +173,29 @@ def test_one_card_of_many_is_continued_as_with_device(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("count", "devices", "words"),
-    [("2", "0,7", ("no card 7", "2 CUDA devices")), ("0", "all", ("has no card", "--device cpu"))],
+    [(2, "0,7", ("no card 7", "2 CUDA devices")), (0, "all", ("has no card", "--device cpu"))],
 )
-def test_cards_that_are_not_there_are_refused(tmp_path: Path, count: str, devices: str, words: tuple[str, ...]) -> None:
-    arguments = (*SWEEP, "--devices", devices, "--out", str(tmp_path / "out"))
-    done = bench(*arguments, env={"BENCH_STANDIN_CARDS": count}, command=STANDIN_BENCH)
-    assert done.returncode == 2
-    assert all(word in done.stderr for word in words)
+def test_cards_that_are_not_there_are_refused(
+    tmp_path: Path,
+    on_cards: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    count: int,
+    devices: str,
+    words: tuple[str, ...],
+) -> None:
+    on_cards(count)
+    assert main([*SWEEP, "--devices", devices, "--out", str(tmp_path / "out")]) == 2
+    errors = capsys.readouterr().err
+    assert all(word in errors for word in words)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("options", [("--devices", "0,0"), ("--devices", "x"), ("--devices", "0", "--device", "cpu")])
+def test_what_names_no_cards_is_refused_before_a_worker_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(executor, "SubprocessExecutor", None)
+    assert main([*SWEEP, *options, "--out", str(tmp_path)]) == 2
 
 
 def test_an_interruption_tells_of_each_card_what_is_kept_and_the_same_command_continues(tmp_path: Path) -> None:
@@ -187,33 +221,41 @@ def test_an_interruption_tells_of_each_card_what_is_kept_and_the_same_command_co
         assert len(records) == len(set(case_ids(records))) == CASES
 
 
-def test_a_broken_card_does_not_stop_the_others_which_are_not_measured_again_with_it(tmp_path: Path) -> None:
+def test_a_broken_card_does_not_stop_the_others_which_are_not_measured_again_with_it(
+    tmp_path: Path, on_cards: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
     # Given two cards of which one was broken while the other measured the whole sweep
-    arguments = (*SWEEP, "--devices", "all", "--out", str(tmp_path))
-    done = bench(*arguments, env=cards(2, BENCH_STANDIN_BROKEN="1"), command=STANDIN_BENCH)
-    assert done.returncode == 2
-    assert "cuda:1" in done.stderr
-    assert "it is broken" in done.stderr
+    arguments = (*SWEEP, "--devices", "all", "--out", str(tmp_path), "--quiet")
+    on_cards(2, BENCH_STANDIN_BROKEN="1")
+    assert main(arguments) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert "cuda:1" in error
+    assert "it is broken" in error
     before = by_card(tmp_path)
     assert [len(records) for records in before.values()] == [CASES]
     # When the same command runs again
-    assert bench(*arguments, env=cards(2), command=STANDIN_BENCH).returncode == 0
+    on_cards(2)
+    assert main(arguments) == 0
     # Then the other card has its records, and the first one no further run
     after = by_card(tmp_path)
     assert len(after) == 2
     assert after.items() >= before.items()
     # And once both are complete, the same command measures both anew
-    assert bench(*arguments, env=cards(2), command=STANDIN_BENCH).returncode == 0
+    assert main(arguments) == 0
     assert len(lines_of(tmp_path)) == 4
 
 
-def test_a_second_command_beside_the_first_is_refused_on_every_card(tmp_path: Path) -> None:
-    arguments = (*SWEEP, "--devices", "all", "--out", str(tmp_path))
-    with started(*arguments, env=cards(2, seconds=30)) as process:
+def test_a_second_command_beside_the_first_is_refused_on_every_card(
+    tmp_path: Path, on_cards: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = (*SWEEP, "--devices", "all", "--out", str(tmp_path), "--quiet")
+    on_cards(2)
+    with started(*arguments, env=cards(2, seconds=60)) as process:
         wait_for(lambda: len(list(tmp_path.rglob(".lock-*"))) == 2, process, "both locks")
-        done = bench(*arguments, env=cards(2), command=STANDIN_BENCH)
-    assert done.returncode == 2
-    assert done.stderr.count("another `bench run` is measuring on this device") == 2
+        assert main(arguments) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert [error.partition(" ")[0] for error in sorted(errors)] == ["cuda:0", "cuda:1"]
+    assert all("another `bench run` is measuring on this device" in error for error in errors)
     assert not list(tmp_path.rglob("*.jsonl"))
 
 
