@@ -73,7 +73,7 @@ MAY_IMPORT = {
     "analysis.plausibility": _BASE | {"config", "analysis.speed"},
     "sharing": {
         *(_BASE | {"packages", "process", "config", "plan", "store", "doctor", "run", "predictions"}),
-        *("analysis.plausibility", "report.document", "report.export", "report.render"),
+        *("traces", "vram", "analysis.plausibility", "analysis.speed", "report.export", "report.render"),
     },
     "checks": _BASE | {"config", "plan", "store", "device", "run", "predictions", "report.pages"},
     "report": set(),
@@ -97,6 +97,7 @@ MAY_IMPORT = {
             "analysis.advise",
         ),
         *("analysis.best", "analysis.pipelines", "analysis.planning", "analysis.training", "analysis.verdicts"),
+        "analysis.plausibility",
     },
     "report.site": {
         *(_BASE | {"config", "doctor", "report.document", "report.pages"}),

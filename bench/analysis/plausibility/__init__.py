@@ -1,1 +1,1 @@
-"""Whether the figures of a record can be true of its card."""
+"""Whether records that somebody sent are plausible. Pure: records and what is expected of them in, findings out."""

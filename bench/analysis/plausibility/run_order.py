@@ -1,0 +1,95 @@
+"""The moments of records: one card measures one case after another, and no case before its run began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from bench.analysis.plausibility.finding import Facts, Finding, Subject
+from bench.core.units import format_seconds
+from bench.record import Record, grouped
+
+#: How far two readings of a machine's clock may disagree: NTP may set it between them (assumed). By more than the
+#: second, no two cases of a card overlap; processors have no identity, so that a cluster of them may run two at once.
+_SLACK_S, _FAR_S = 2.0, 60.0
+#: A volunteer's clock may be this much ahead (assumed).
+_AHEAD = timedelta(hours=26)
+_ORDER = "a card measures one case after another"
+
+
+def check(records: Sequence[Record], facts: Facts) -> Iterator[Finding]:
+    """Moments of all records of a bundle."""
+    for group in grouped(records, lambda record: record.run.id):
+        yield from _one_run(group, facts)
+    yield from _runs_at_once(records)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def _span(record: Record) -> tuple[datetime, datetime] | None:
+    """When a case began and ended, as far as its record says; for interleaved cases their equal share of the time."""
+    end = _moment(record.recorded_at)
+    return None if end is None else (end - timedelta(seconds=record.wall_s or 0.0), end)
+
+
+def _one_run(records: Sequence[Record], facts: Facts) -> Iterator[Finding]:
+    now = _moment(facts.now)
+    for record in records:
+        subject = Subject.of(record)
+        started, ended = _moment(record.run.started_at), _moment(record.recorded_at)
+        if started is None or ended is None:
+            figure = f"moments are {record.run.started_at!r} and {record.recorded_at!r}"
+            yield subject.refuse("moments", figure, "they are UTC, as 2026-01-31T12:00:00.000000Z", "the schema")
+            continue
+        if now is not None and ended > now + _AHEAD:
+            yield subject.refuse(
+                "moments", f"recorded_at is {record.recorded_at}", f"it is {facts.now}", "this machine"
+            )
+        begun = ended - timedelta(seconds=record.wall_s or 0.0)
+        if not record.interleaved_with and (started - begun).total_seconds() > _FAR_S:
+            figure = f"it began {format_seconds((started - begun).total_seconds())} before its run"
+            yield subject.refuse("moments", figure, f"the run began at {record.run.started_at}", "run.started_at")
+    yield from _overlaps([record for record in records if not record.interleaved_with])
+
+
+def _overlaps(records: Iterable[Record]) -> Iterator[Finding]:
+    """Cases of a card, in the order of their lines, that began before the one before had ended."""
+    for group in grouped(records, lambda record: (record.device.name, record.device.identity)):
+        for before, record in pairwise(group):
+            spans = _span(before), _span(record)
+            if spans[0] is None or spans[1] is None:
+                continue
+            overlap_s = (spans[0][1] - spans[1][0]).total_seconds()
+            if overlap_s > _SLACK_S:
+                subject = Subject.of(record)
+                is_one_card = record.device.identity is not None
+                make = subject.refuse if overlap_s > _FAR_S and is_one_card else subject.doubt
+                figure = f"wall_s {record.wall_s:g} s and recorded_at {record.recorded_at}"
+                bound = f"the case before it ended {format_seconds(overlap_s)} after this one began"
+                yield make("overlap", figure, bound, _ORDER)
+
+
+def _runs_at_once(records: Sequence[Record]) -> Iterator[Finding]:
+    """Two runs of one card at the same time. Only an identity tells cards of one name apart."""
+    by_card = grouped(
+        (record for record in records if record.device.identity is not None), lambda record: record.device.identity
+    )
+    for group in by_card:
+        spans = []
+        for run in grouped(group, lambda record: record.run.id):
+            known = [span for record in run if (span := _span(record)) is not None]
+            spans += [(*span, record) for span, record in zip(known, run, strict=False)]
+        spans.sort(key=lambda span: span[0])
+        for (_, end, before), (begin, _, record) in pairwise(spans):
+            is_other = before.run.id != record.run.id
+            if is_other and (end - begin).total_seconds() > _FAR_S and not record.interleaved_with:
+                figure = f"recorded_at is {record.recorded_at}"
+                bound = f"run {before.run.id} was measuring on this card"
+                yield Subject.of(record).refuse("overlap", figure, bound, _ORDER)

@@ -1,0 +1,54 @@
+"""What records are judged by: predictions, the rule that stops sampling, known cards, and earlier results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.analysis.plausibility.finding import Facts, case_on_device
+from bench.config import Gpus
+from bench.errors import ResultsError
+from bench.record import Ceilings, Record, timestamp
+from bench.run.stopping import StoppingRule
+from bench.sharing.expectations import Expectations
+from bench.store import read_all
+
+
+def facts(records: Sequence[Record], out: Path, gpus: Gpus, ceilings: Sequence[Ceilings] = ()) -> Facts:
+    """What records are judged by: predictions, the rule that stops sampling, cards, and earlier results in `out`."""
+    known: dict[tuple[str, str, str | None, int | None], tuple[Record, ...]] = {}
+    for record in _earlier(records, out):
+        key = case_on_device(record)
+        known[key] = (*known.get(key, ()), record)
+    return Facts(
+        expect=Expectations(gpus, out),
+        replay=replayed,
+        now=timestamp(datetime.now(UTC)),
+        cards=dict(gpus.cards),
+        known=known,
+        ceilings={each.device.name: each for each in ceilings},
+    )
+
+
+def replayed(record: Record) -> tuple[int, str] | None:
+    """How many of a record's samples its rule takes, and why it stops; None if it would take more than there are."""
+    timing = record.timing
+    if timing is None or record.measure is None:
+        return None
+    rule = StoppingRule(record.measure)
+    for count, seconds in enumerate(timing.samples_s, start=1):
+        rule.add(seconds)
+        if rule.stopped_by is not None:
+            return count, rule.stopped_by
+    return None
+
+
+def _earlier(records: Sequence[Record], out: Path) -> list[Record]:
+    """The measured records of the same devices that `out` has."""
+    folders = [out / slug for slug in dict.fromkeys(record.device.slug for record in records)]
+    try:
+        found, _ = read_all([folder for folder in folders if folder.is_dir()])
+    except ResultsError:  # a folder of only bad lines: `bench report` says so
+        return []
+    return [record for record in found if record.kind == "measured"]
