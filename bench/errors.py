@@ -50,7 +50,7 @@ class BundleError(BenchError):
 
 
 class ChangedBundleError(BundleError):
-    """A bundle is not what was made: a file or the digest differs."""
+    """A bundle was changed or damaged after it was made."""
 
     exit_code = 1
 

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from bench.errors import BundleError, listed, printable
+from bench.errors import BundleError, ChangedBundleError, listed, printable
 
 #: The most bytes of an archive, of all of its files together, and the most files. A tour's bundle has about 1 MB.
 MOST_PACKED, MOST_UNPACKED, MOST_FILES = 64 * 2**20, 256 * 2**20, 2000
@@ -34,7 +34,7 @@ def packed(files: Mapping[str, bytes]) -> bytes:
 
 
 def unpacked(data: bytes, where: str) -> dict[str, bytes]:
-    """The files of a `.tar.gz`. Raises BundleError, which names the archive by `where`.
+    """The files of a `.tar.gz`. Raises BundleError, which names the archive by `where`; ChangedBundleError if damaged.
 
     Refused are links, devices, absolute paths and those with `..`, two files of one name, files beyond the limits, and
     bytes that are not part of the archive.
@@ -62,14 +62,17 @@ def _decompressed(data: bytes, where: str) -> bytes:
     try:
         raw = stream.decompress(data, MOST_UNPACKED + 1)
     except zlib.error as error:
-        kind = "is damaged" if data[:2] == b"\x1f\x8b" else "is not a .tar.gz"
-        raise BundleError(f"{where} {kind} ({error}). Ask for the bundle again.") from None
+        if data[:2] != b"\x1f\x8b":
+            raise BundleError(f"{where} is not a .tar.gz ({error}). Ask for the bundle again.") from None
+        raise ChangedBundleError(f"{where} is damaged ({error}). Ask for the bundle again.") from None
     if len(raw) > MOST_UNPACKED:
         raise BundleError(f"{where} unpacks to more than {MOST_UNPACKED:,} bytes, and no more are read.")
     if not stream.eof:
-        raise BundleError(f"{where} is incomplete: its end is missing. Ask for the bundle again.")
+        raise ChangedBundleError(f"{where} is incomplete: its end is missing. Ask for the bundle again.")
     if stream.unused_data:
-        raise BundleError(f"{where} has {len(stream.unused_data):,} bytes after its end. Ask for the bundle again.")
+        raise ChangedBundleError(
+            f"{where} has {len(stream.unused_data):,} bytes after its end. Ask for the bundle again."
+        )
     return raw
 
 
@@ -88,9 +91,9 @@ def _members(raw: bytes, where: str) -> Iterator[tuple[str, bytes]]:
             rest = raw[archive.offset :]
     except (tarfile.TarError, ValueError, OverflowError, RecursionError, EOFError) as error:
         reason = printable(str(error), 80)
-        raise BundleError(f"{where} is damaged, or not a tar ({reason}). Ask for the bundle again.") from None
+        raise ChangedBundleError(f"{where} is damaged, or not a tar ({reason}). Ask for the bundle again.") from None
     if rest.strip(b"\0"):
-        raise BundleError(f"{where} has bytes that are part of no file. Ask for the bundle again.")
+        raise ChangedBundleError(f"{where} has bytes that are part of no file. Ask for the bundle again.")
 
 
 def _check_member(member: tarfile.TarInfo, name: str, most: int, where: str) -> None:
