@@ -77,8 +77,8 @@ COMMANDS: dict[str, str | None] = {
     "plan": "Predicting memory and times",
     "docs": None,
     "export": _RESULTS,
-    "push": _RESULTS,
-    "pull": "Reading the dataset",
+    "merge": _RESULTS,
+    "accept": "Reading bundles",
 }
 
 

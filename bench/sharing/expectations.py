@@ -4,7 +4,7 @@ the program is left out, and that is said."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from bench.analysis.plausibility.finding import Expected, ExpectedTime
@@ -19,8 +19,10 @@ from bench.predictions import target_cards
 from bench.predictions.target_cards import TargetCard
 from bench.record import Case, Device, Environment, Prediction, Record
 from bench.traces import shipped, tracing
-from bench.traces.events import Trace
-from bench.vram import alloc_conf, cudnn, verdict
+from bench.traces.events import Kernel, Trace
+from bench.vram import alloc_conf, timeline, verdict
+from bench.vram.blocks import MIN_BLOCK_BYTES
+from bench.vram.workspace import NOTHING, Scratch
 from bench.workloads import models
 
 _NO_TRACE = "no trace of the model comes with the program"
@@ -78,7 +80,7 @@ class Expectations:
             has_tiles=is_default,
             time=None if gpu is None else _time(case, gpu, kernels, is_default=is_default),
             memory=memory,
-            live_bytes=_live_bytes(case) if device.kind == "cpu" and is_default else None,
+            live_bytes=_live_bytes(trace, ITEM_BYTES[case.dtype]) if is_default else None,
             why_not=_why_not(device, gpu),
         )
 
@@ -104,13 +106,20 @@ def _traced(case: Case) -> tuple[Case, Trace] | str:
     return _NO_TRACE if trace is None else (counted, trace)
 
 
-def _live_bytes(case: Case) -> int | None:
-    """The peak of live tensors besides the weights, with kernels that take no workspace; None if it can't be told."""
-    try:
-        demand = verdict.demand(case, cudnn.backend("", "8.0", ITEM_BYTES[case.dtype]))
-    except BenchError:
-        return None
-    return demand.live_bytes - demand.weights_bytes
+class _NoWorkspaces:
+    """Kernels that allocate nothing but their outputs."""
+
+    def scratch(self, kernel: Kernel, item_bytes: int) -> Scratch:
+        del kernel, item_bytes
+        return NOTHING
+
+
+@lru_cache(maxsize=1024)
+def _live_bytes(trace: Trace, item_bytes: int) -> int:
+    """The peak of live tensors, weights among them, in blocks of torch's allocator: no kernels need less."""
+    resident = [elements * item_bytes for elements in trace.weights]
+    call = timeline.build(trace, _NoWorkspaces(), item_bytes, MIN_BLOCK_BYTES, each_shape_once=True, resident=resident)
+    return call.peak_bytes
 
 
 def _memory(case: Case, card: TargetCard, environment: Environment | None) -> Prediction | None:

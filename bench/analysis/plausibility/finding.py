@@ -93,7 +93,7 @@ class Expected:
         weights_bytes: parameters and buffers in the case's precision.
         tiles: that one call computes; None if untiled, or if `has_tiles` is False.
         memory: what `bench predict` says of the case on the card.
-        live_bytes: peak of live tensors besides the weights, without workspaces.
+        live_bytes: peak of live tensors, weights among them, without any workspace.
         why_not: why nothing could be predicted; empty if it could.
     """
 
