@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import sent_bundles
 from endpoints import Child, serving
 from processes import bench, records, warm
 from standins import nvml_library as nvml
@@ -21,6 +22,7 @@ from bench import store
 from bench.cli import main
 from bench.core.units import MIB
 from bench.record import Measured, OutOfMemory, Record
+from bench.sharing.acceptance import Request, judge
 
 ROOT = Path(__file__).parents[2]
 STANDIN = ROOT / "tests" / "standins" / "torch_cuda"
@@ -67,6 +69,15 @@ def test_its_records_are_marked_and_no_report_takes_them(measured: Path) -> None
     files, warnings = store.read([measured])
     assert [file.records for file in files] == [()]
     assert len(warnings) == 1
+
+
+def test_its_bundle_is_refused_unless_a_stand_in_s_is_asked_for(measured: Path, tmp_path: Path) -> None:
+    made = records(measured)
+    sent = sent_bundles.bundled(tmp_path, made, stand_in=made[0].environment and made[0].environment.stand_in)
+    for allowed, refused in ((False, {"stand-in"}), (True, set())):
+        request = Request(tmp_path / "scratch", allow_stand_in=allowed)
+        findings = judge(sent, request)[0].findings
+        assert {finding.check for finding in findings if finding.severity == "refused"} == refused
 
 
 @pytest.fixture(scope="module")
