@@ -55,6 +55,16 @@ def bundled(folder: Path, records: Sequence[Record], more: dict[str, bytes] | No
     return bundle.write({**files, **(more or {})}, folder, about(records, **fields))
 
 
+def stood_in(records: Sequence[Record]) -> list[Record]:
+    """The records as a stand-in would have made them."""
+    return [
+        record.model_copy(
+            update={"environment": record.environment and record.environment.model_copy(update={"stand_in": "a test"})}
+        )
+        for record in records
+    ]
+
+
 def lines(records: Sequence[Record]) -> bytes:
     """The content of a results file."""
     return b"".join(record.to_json().encode() + b"\n" for record in records)

@@ -20,6 +20,7 @@ from typing import Any
 
 import documentation
 import pytest
+import sent_bundles
 import typer
 from checkpoint_folders import SDXL, checkpoint
 from documentation import DOCUMENTS, ROOT, DocumentedCommand
@@ -82,6 +83,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(ROOT / "tests" / "toy_workload.py", folder / "tests")
     shutil.copy(ROOT / "configs" / "prices.yaml", folder / "my-prices.yaml")
     checkpoint(folder / "my-vae", SDXL)
+    made, stood_in = sent_bundles.records_of(), sent_bundles.stood_in(sent_bundles.records_of())
+    sent_bundles.bundled(folder, made).path.rename(folder / documentation.BUNDLE)
+    sent_bundles.bundled(folder, stood_in, stand_in="a test").path.rename(folder / documentation.STAND_IN_BUNDLE)
     return folder
 
 

@@ -12,7 +12,7 @@ import pytest
 import record_edits
 import sent_bundles
 from factories import a_case, a_record, a_run, rewritten
-from sent_bundles import bundled, lines, on_cpu, records_of
+from sent_bundles import bundled, lines, on_cpu, records_of, stood_in
 
 from bench.analysis.plausibility.judgement import Judgement, Unreadable
 from bench.errors import ResultsError
@@ -167,16 +167,6 @@ def test_a_bundle_without_its_end_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_bundle_can_t_be_read(tmp_path: Path) -> None:
     assert answer(tmp_path / "none.bench.tar.gz", Request(tmp_path / "results")).exit_code == 2
-
-
-def stood_in(records: Sequence[Record]) -> list[Record]:
-    """The records as a stand-in would have made them."""
-    return [
-        record.model_copy(
-            update={"environment": record.environment and record.environment.model_copy(update={"stand_in": "a test"})}
-        )
-        for record in records
-    ]
 
 
 def accepted_from_stand_in(folder: Path, out: Path, *, allow: bool) -> Answer:
