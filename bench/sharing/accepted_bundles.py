@@ -14,6 +14,8 @@ from bench.store.disk import reported, write_whole
 
 #: The schema version of such a file.
 ACCEPTED_VERSION = 1
+#: The most characters of a folder's name, which a manifest could make too long for the system.
+_LONGEST = 200
 
 
 class Doubt(Frozen):
@@ -37,7 +39,7 @@ class Accepted(Frozen):
 
 def path_of(out: Path, bundle: Bundle) -> Path:
     """The file in a results folder that says that this bundle was accepted."""
-    return out / bundle.manifest.device.slug / f"bundle-{bundle.digest[:12]}.json"
+    return out / bundle.manifest.device.slug[:_LONGEST] / f"bundle-{bundle.digest[:12]}.json"
 
 
 def write(out: Path, bundle: Bundle, judgement: Judgement) -> Path:

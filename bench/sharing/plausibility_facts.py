@@ -14,6 +14,9 @@ from bench.run.stopping import StoppingRule
 from bench.sharing.expectations import Expectations
 from bench.store import read_all
 
+#: The most characters of a folder's name, which records could make too long for the system.
+_LONGEST = 200
+
 
 def facts(records: Sequence[Record], out: Path, gpus: Gpus, ceilings: Sequence[Ceilings] = ()) -> Facts:
     """What records are judged by: predictions, the rule that stops sampling, cards, and earlier results in `out`."""
@@ -46,7 +49,8 @@ def replayed(record: Record) -> tuple[int, str] | None:
 
 def _earlier(records: Sequence[Record], out: Path) -> list[Record]:
     """The measured records of the same devices that `out` has."""
-    folders = [out / slug for slug in dict.fromkeys(record.device.slug for record in records)]
+    slugs = dict.fromkeys(record.device.slug for record in records)
+    folders = [out / slug for slug in slugs if len(slug) <= _LONGEST]
     try:
         found, _ = read_all([folder for folder in folders if folder.is_dir()])
     except ResultsError:  # a folder of only bad lines: `bench report` says so

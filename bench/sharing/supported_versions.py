@@ -31,7 +31,9 @@ def release(version: str) -> tuple[int, ...]:
 
 def is_supported(package: str, version: str) -> bool:
     """Whether a version of a package is one that this program measures with; True for other packages."""
-    least, below = SUPPORTED.get(package, ("0", "999999"))
+    if package not in SUPPORTED:
+        return True
+    least, below = SUPPORTED[package]
     return release(least) <= release(version) < release(below)
 
 

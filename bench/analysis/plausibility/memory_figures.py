@@ -33,7 +33,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 def _of_memory(subject: Subject, memory: Memory, name: str) -> Iterator[Finding]:
     record = subject.record
     whole = record.vram_limit_bytes or record.device.total_bytes
-    if memory.percent is not None and memory.peak_bytes is not None and whole:
+    if memory.percent is not None and memory.peak_bytes is not None and whole is not None and whole >= MIB:
         percent = memory_percent(memory.peak_bytes, whole)
         if differs(memory.percent, percent):
             figure = f"{name}.percent is {memory.percent!r}"

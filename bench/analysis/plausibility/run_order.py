@@ -15,6 +15,8 @@ from bench.record import Record, grouped
 _SLACK_S, _FAR_S = 2.0, 60.0
 #: A volunteer's clock may be this much ahead (assumed).
 _AHEAD = timedelta(hours=26)
+#: No case takes longer (30 days).
+_LONGEST_S = 30 * 86400.0
 _ORDER = "a card measures one case after another"
 
 
@@ -35,24 +37,25 @@ def _moment(text: str) -> datetime | None:
 
 def _span(record: Record) -> tuple[datetime, datetime] | None:
     """When a case began and ended, as far as its record says; for interleaved cases their equal share of the time."""
-    end = _moment(record.recorded_at)
-    return None if end is None else (end - timedelta(seconds=record.wall_s or 0.0), end)
+    end, wall_s = _moment(record.recorded_at), record.wall_s or 0.0
+    return None if end is None or wall_s > _LONGEST_S else (end - timedelta(seconds=wall_s), end)
 
 
 def _one_run(records: Sequence[Record], facts: Facts) -> Iterator[Finding]:
     now = _moment(facts.now)
     for record in records:
         subject = Subject.of(record)
-        started, ended = _moment(record.run.started_at), _moment(record.recorded_at)
-        if started is None or ended is None:
-            figure = f"moments are {record.run.started_at!r} and {record.recorded_at!r}"
-            yield subject.refuse("moments", figure, "they are UTC, as 2026-01-31T12:00:00.000000Z", "the schema")
+        started, span = _moment(record.run.started_at), _span(record)
+        if started is None or span is None:
+            figure = f"started {record.run.started_at!r}, recorded {record.recorded_at!r}, wall_s {record.wall_s}"
+            bound = "moments are UTC as 2026-01-31T12:00:00.000000Z, and a case takes less than 30 days"
+            yield subject.refuse("moments", figure, bound, "the schema")
             continue
+        begun, ended = span
         if now is not None and ended > now + _AHEAD:
             yield subject.refuse(
                 "moments", f"recorded_at is {record.recorded_at}", f"it is {facts.now}", "this machine"
             )
-        begun = ended - timedelta(seconds=record.wall_s or 0.0)
         if not record.interleaved_with and (started - begun).total_seconds() > _FAR_S:
             figure = f"it began {format_seconds((started - begun).total_seconds())} before its run"
             yield subject.refuse("moments", figure, f"the run began at {record.run.started_at}", "run.started_at")
