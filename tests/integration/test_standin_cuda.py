@@ -80,6 +80,16 @@ def test_its_bundle_is_refused_unless_a_stand_in_s_is_asked_for(measured: Path, 
         assert {finding.check for finding in findings if finding.severity == "refused"} == refused
 
 
+def test_its_bundle_is_refused_by_its_clock_if_the_marks_are_removed(measured: Path, tmp_path: Path) -> None:
+    unmarked = [
+        record.model_copy(update={"environment": record.environment.model_copy(update={"stand_in": None})})
+        for record in records(measured)
+        if record.environment is not None
+    ]
+    findings = judge(sent_bundles.bundled(tmp_path, unmarked), Request(tmp_path / "results"))[0].findings
+    assert ("refused", "clock") in {(finding.severity, finding.check) for finding in findings}
+
+
 @pytest.fixture(scope="module")
 def resumed(tmp_path_factory: pytest.TempPathFactory, nvml_library: Path) -> tuple[list[Record], list[Record]]:
     """Records of a run without a limit, by torch's stand-in and NVML's: as SIGKILL left them, and once completed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -256,3 +257,7 @@ def test_a_clock_of_float32_milliseconds_is_known_by_its_numbers() -> None:
     events = Timing(clock="cuda_event", median_s=1)
     assert all(is_on_grid(float32(milliseconds) / 1e3, events) for milliseconds in (0.0093, 1.1, 33.3, 1234.567))
     assert not is_on_grid(0.0333, events)
+    chance = random.Random(0)
+    drawn = [math.exp(chance.uniform(-5, 10)) for _ in range(2000)]  # milliseconds
+    assert all(is_on_grid(float32(milliseconds) / 1e3, events) for milliseconds in drawn)
+    assert sum(is_on_grid(milliseconds / 1e3, events) for milliseconds in drawn) < 5
