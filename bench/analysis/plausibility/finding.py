@@ -40,7 +40,8 @@ class Finding:
     @property
     def text(self) -> str:
         """`sd-v1 encode 512x512: median_s 1 ms, but at least 4 ms (products at the rated rate, configs/gpus.yaml)`."""
-        return f"{self.where}: {self.figure}, but {self.bound} ({self.source})"
+        link = ": " if self.severity == "noted" else ", but "
+        return f"{self.where}: {self.figure}{link}{self.bound} ({self.source})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 
 from bench.analysis.plausibility.expected_figures import achieved_s
@@ -101,18 +101,19 @@ def _pair(small: Record, large: Record) -> Iterator[Finding]:
     if isinstance(small.outcome, OutOfMemory) and isinstance(large.outcome, Measured) and small.case.tile is None:
         bound = f"{Subject.of(large).where} is larger and was measured"
         yield Subject.of(small).doubt("order of sizes", "the outcome is out_of_memory", bound, _SIBLINGS)
-    figures: tuple[tuple[str, Callable[[Record], float | None], Callable[[float], str], float], ...] = (
-        ("median_s", lambda record: record.timing.median_s if record.timing else None, format_seconds, _QUICKER),
-        ("peak_allocated_bytes", _allocated, lambda value: format_bytes(int(value)), _LOWER),
-    )
-    for name, value_of, text, factor in figures:
-        less, more = value_of(large), value_of(small)
-        if less is not None and more is not None and less * factor < more:
-            bound = f"{Subject.of(small).where} is smaller and has {text(more)}"
-            yield Subject.of(large).doubt("order of sizes", f"{name} is {text(less)}", bound, _SIBLINGS)
+    quick, slow = large.timing, small.timing
+    if quick is not None and slow is not None and quick.median_s * _QUICKER < min(slow.samples_s, default=0.0):
+        bound = f"{Subject.of(small).where} is smaller and took {format_seconds(min(slow.samples_s))} or more"
+        figure = f"median_s is {format_seconds(quick.median_s)}"
+        yield Subject.of(large).doubt("order of sizes", figure, bound, _SIBLINGS)
+    less, more = _allocated(large), _allocated(small)
+    if less is not None and more is not None and less * _LOWER < more:
+        bound = f"{Subject.of(small).where} is smaller and has {format_bytes(more)}"
+        figure = f"peak_allocated_bytes is {format_bytes(less)}"
+        yield Subject.of(large).doubt("order of sizes", figure, bound, _SIBLINGS)
 
 
-def _allocated(record: Record) -> float | None:
+def _allocated(record: Record) -> int | None:
     """Peak allocated; of a case in tiles it hardly depends on the size."""
     memory = record.memory
     return None if memory is None or record.case.tile is not None else memory.peak_allocated_bytes
