@@ -178,6 +178,8 @@ REPLACED: tuple[tuple[str, str], ...] = (
     (r"--load-seconds 30", "--load-seconds 0.5"),
     # measures for minutes: its plan
     (r"^(bench contribute)\b.*$", r"\1 --dry-run --device cpu"),
+    # results of somebody else
+    (r"^(bench merge) theirs\.jsonl", r"\1 before"),
     # a shell finds these
     (r"^(bench accept) \*\.bench\.tar\.gz", rf"\1 {BUNDLE}"),
     (r"^(bench serve) --model sd-v1 --model sdxl --weights hub", r"\1 --model tiny"),

@@ -147,8 +147,8 @@ def _places(name: str, records: list[Record]) -> Iterator[Finding]:
         bound = f"its records are of {slug}"
         yield Finding("refused", "places", name, f"it is in the folder {path.parent.name}", bound, _FORMAT)
     for run_id in {record.run.id for record in records} - {path.stem}:
-        bound = "a run is one file, named by its id"
-        yield Finding("refused", "places", name, f"it has records of run {run_id}", bound, _FORMAT)
+        bound = "a run is one file, named by its id"  # unless it was merged
+        yield Finding("doubtful", "places", name, f"it has records of run {run_id}", bound, _FORMAT)
     for kind in {record.kind for record in records} - {"measured"}:
         yield Finding("refused", "kinds", name, f"it has {kind} records", "a bundle has measured ones", _FORMAT)
 

@@ -225,8 +225,9 @@ def test_a_file_in_another_device_s_folder_is_refused(tmp_path: Path) -> None:
     assert refused_for(in_files(tmp_path, {name: lines(records_of())})) == {"places"}
 
 
-def test_a_run_in_another_file_is_refused(tmp_path: Path) -> None:
-    assert refused_for(in_files(tmp_path, {f"results/{SLUG}/other.jsonl": lines(records_of())})) == {"places"}
+def test_a_run_in_another_file_is_doubtful(tmp_path: Path) -> None:
+    judgement = in_files(tmp_path, {f"results/{SLUG}/other.jsonl": lines(records_of())})
+    assert {(finding.severity, finding.check) for finding in judgement.findings} == {("doubtful", "places")}
 
 
 def test_a_case_that_is_there_twice_is_refused(tmp_path: Path) -> None:
