@@ -94,15 +94,15 @@ def _ceilings(results: BundledResults, out: Path) -> list[Ceilings]:
 
 def _stand_ins(bundle: Bundle, records: Sequence[Record], request: Request) -> list[Finding]:
     """Figures of a stand-in, unless they are asked for; and a manifest that says something else than the records."""
-    where, said = str(bundle.path), bundle.manifest.stand_in
+    where, in_manifest = str(bundle.path), bundle.manifest.stand_in
     marks = {record_stand_in(record) for record in records if record.device.kind != "endpoint"}
     findings = []
-    if marks and marks != {said}:
+    if marks and marks != {in_manifest}:
         shown = ", ".join(sorted(mark or "none" for mark in marks))
         figure = f"its records name the stand-in {shown}"
-        bound = f"its manifest names {said or 'none'}"
+        bound = f"its manifest names {in_manifest or 'none'}"
         findings.append(Finding("refused", "stand-in", where, figure, bound, "manifest.json"))
-    stand_in = said or next(filter(None, map(record_stand_in, records)), None)
+    stand_in = in_manifest or next(filter(None, map(record_stand_in, records)), None)
     if stand_in is not None and not request.allow_stand_in:
         figure = f"its figures are of a stand-in ({stand_in})"
         bound = "they describe no real device"

@@ -58,10 +58,10 @@ class Expectations:
     def _expected(self, case: Case, device: Device, environment: Environment | None, limit: int | None) -> Expected:
         if case.transport is not None or device.kind == "endpoint":
             return Expected(why_not="an endpoint's figures are not predicted")
-        found = _traced(case)
-        if isinstance(found, str):
-            return Expected(why_not=found)
-        counted, trace = found
+        traced = _traced(case)
+        if isinstance(traced, str):
+            return Expected(why_not=traced)
+        counted, trace = traced
         kernels = tracing.kernels_of(counted)
         gpu = None
         if device.kind == "cuda":

@@ -52,7 +52,7 @@ def _earlier(records: Sequence[Record], out: Path) -> list[Record]:
     slugs = dict.fromkeys(record.device.slug for record in records)
     folders = [out / slug for slug in slugs if len(slug) <= _LONGEST]
     try:
-        found, _ = read_all([folder for folder in folders if folder.is_dir()])
+        records_there, _ = read_all([folder for folder in folders if folder.is_dir()])
     except ResultsError:  # a folder of only bad lines: `bench report` says so
         return []
-    return [record for record in found if record.kind == "measured"]
+    return [record for record in records_there if record.kind == "measured"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.analysis.plausibility.finding import Finding, differs
+from bench.analysis.plausibility.finding import Finding, Severity, differs
 from bench.config.gpus import Gpu
 from bench.core import stats
-from bench.core.units import format_bytes, format_quantity
+from bench.core.units import format_bytes, format_metric
 from bench.record import Ceiling, Ceilings, ConvolutionWorkspace, Workspaces
 
 _RATES = "configs/gpus.yaml"
@@ -20,25 +20,25 @@ def check_ceilings(ceilings: Ceilings, gpu: Gpu | None, where: str) -> Iterator[
     for ceiling in ceilings.ceilings:
         name = f"{ceiling.what} {ceiling.dtype}"
         if ceiling.samples_s and differs(ceiling.median_s, stats.median(ceiling.samples_s)):
-            bound = f"it is {stats.median(ceiling.samples_s)!r}"
-            yield Finding("refused", "ceilings", where, f"{name}: median_s is {ceiling.median_s!r}", bound, "samples_s")
+            figure, bound = f"{name}: median_s is {ceiling.median_s!r}", f"it is {stats.median(ceiling.samples_s)!r}"
+            yield Finding("refused", "ceilings", where, figure, bound, "samples_s")
         amount = 2 * ceiling.size**3 if ceiling.what == "matmul" else 2 * ceiling.size
         if differs(ceiling.per_second, amount / ceiling.median_s):
             figure, bound = f"{name}: per_second is {ceiling.per_second:g}", f"it is {amount / ceiling.median_s:g}"
             yield Finding("refused", "ceilings", where, figure, bound, "size and median_s")
         rated = None if gpu is None else _rated(ceiling, gpu)
         if rated is not None and ceiling.per_second > _DOUBTFUL * rated:
-            unit, per = ("flops/s", ceiling.per_second) if ceiling.what == "matmul" else ("amount", ceiling.per_second)
-            shown = [format_quantity(value, "flops/s" if unit == "flops/s" else "amount") for value in (per, rated)]
-            severity = "refused" if ceiling.per_second > _REFUSED * rated else "doubtful"
-            yield Finding(
-                "refused" if severity == "refused" else "doubtful",
-                "ceilings",
-                where,
-                f"{name}: {shown[0]}",
-                f"the card is rated {shown[1]}",
-                _RATES,
+            severity: Severity = "refused" if ceiling.per_second > _REFUSED * rated else "doubtful"
+            figure, bound = (
+                f"{name}: {_rate(ceiling, ceiling.per_second)}",
+                f"the card is rated {_rate(ceiling, rated)}",
             )
+            yield Finding(severity, "ceilings", where, figure, bound, _RATES)
+
+
+def _rate(ceiling: Ceiling, per_second: float) -> str:
+    """`65.0 TFLOP/s` of a product, `936 GB/s` of a copy."""
+    return format_metric("achieved", per_second) if ceiling.what == "matmul" else f"{per_second / 1e9:.3g} GB/s"
 
 
 def _rated(ceiling: Ceiling, gpu: Gpu) -> float | None:

@@ -32,7 +32,7 @@ def examined(records: Sequence[Record], given: Facts = LATER) -> list[Finding]:
     return examine(records, given)[0]
 
 
-def found(findings: Sequence[Finding]) -> set[tuple[str, str]]:
+def graded(findings: Sequence[Finding]) -> set[tuple[str, str]]:
     return {(finding.severity, finding.check) for finding in findings}
 
 
@@ -120,7 +120,7 @@ EDITS: list[tuple[str, str, Callable[[Record], Record]]] = [
 @pytest.mark.parametrize(("severity", "check", "change"), EDITS)
 def test_an_edited_figure_is_found(severity: str, check: str, change: Callable[[Record], Record]) -> None:
     findings = examined(with_one(change))
-    assert (severity, check) in found(findings)
+    assert (severity, check) in graded(findings)
     finding = next(each for each in findings if each.check == check)
     assert all((finding.where, finding.figure, finding.bound, finding.source))
 
@@ -128,7 +128,7 @@ def test_an_edited_figure_is_found(severity: str, check: str, change: Callable[[
 def edited(edit: record_edits.Edit, seed: int = 0) -> set[tuple[str, str]]:
     records = edit(sent_bundles.records_of(), random.Random(seed))
     assert records is not None
-    return found(examined(records))
+    return graded(examined(records))
 
 
 def test_swapped_cases_are_found_by_their_operations() -> None:
@@ -156,7 +156,7 @@ def test_cases_that_took_much_longer_than_their_calls_are_doubtful() -> None:
         wall_s = 4 * (record.wall_s or 0.0)
         end += timedelta(seconds=wall_s)
         records.append(record.model_copy(update={"wall_s": wall_s, "recorded_at": timestamp(end)}))
-    assert found(examined(records)) == {("doubtful", "time besides calls")}
+    assert graded(examined(records)) == {("doubtful", "time besides calls")}
 
 
 def test_memory_below_the_live_tensors_is_found() -> None:
@@ -189,7 +189,7 @@ def known(records: Sequence[Record]) -> Facts:
 def test_a_run_that_is_there_under_another_id_is_a_copy() -> None:
     records = sent_bundles.records_of()
     later = record_edits.once_more(records, random.Random(0))
-    assert ("refused", "copied samples") in found(examined(later, known(records)))
+    assert ("refused", "copied samples") in graded(examined(later, known(records)))
 
 
 def test_the_same_run_again_is_not_a_copy() -> None:
@@ -201,14 +201,14 @@ def test_earlier_results_of_the_card_that_differ_are_doubtful() -> None:
     records = sent_bundles.records_of()
     chance = random.Random(0)
     later = record_edits.once_more(record_edits.careful_run(records, chance, 2, durations=True), chance)
-    assert found(examined(later, known(records))) == {("doubtful", "earlier results")}
+    assert graded(examined(later, known(records))) == {("doubtful", "earlier results")}
 
 
 def test_a_card_has_one_name() -> None:
     records = sent_bundles.records_of()
     other = record_edits.other_name(records, random.Random(0))
     assert other is not None
-    assert ("refused", "identity") in found(examined(other, known(records)))
+    assert ("refused", "identity") in graded(examined(other, known(records)))
 
 
 def test_memory_of_a_processor_follows_from_its_resident_set() -> None:
@@ -241,14 +241,14 @@ def test_a_processor_is_not_quicker_than_its_ceiling() -> None:
 
     measured, _ = read_ceilings([sent_bundles.ROOT / "results"])
     given = replace(LATER, ceilings={each.device.name: each for each in measured})
-    assert ("refused", "ceiling") in found(examined(records, given))
+    assert ("refused", "ceiling") in graded(examined(records, given))
 
 
 def test_a_smaller_case_that_is_out_of_memory_where_a_larger_one_was_measured_is_doubtful() -> None:
     records = list(sent_bundles.records_of("NVIDIA GeForce RTX 4090"))
     small = next(place for place, each in enumerate(records) if each.case.axes["width"] == 256 and not each.case.tile)
     records[small] = outcome(records[small], OutOfMemory(where="device"))
-    assert ("doubtful", "order of sizes") in found(examined(records))
+    assert ("doubtful", "order of sizes") in graded(examined(records))
 
 
 def test_a_clock_of_float32_milliseconds_is_known_by_its_numbers() -> None:
