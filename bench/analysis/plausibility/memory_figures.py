@@ -8,7 +8,7 @@ from typing import Literal
 
 from bench.analysis.plausibility.finding import Finding, Subject, differs
 from bench.core.units import MIB, format_bytes, memory_percent
-from bench.record import Device, Memory, Record
+from bench.record import Memory, Record
 
 _DOCS = "the docs' arithmetic: both in GiB, rounded to three decimals"
 _ALLOCATOR = "torch's caching allocator"
@@ -135,11 +135,7 @@ def _on_cpu(subject: Subject, memory: Memory, name: str) -> Iterator[Finding]:
         value = getattr(memory, field)
         if value is not None and value % _PAGE_BYTES:
             yield subject.refuse("unit of memory", f"{name}.{field} is {value}", "it is whole pages", "the kernel")
-    total = _of_device(subject.record.device)
+    total = subject.record.device.total_bytes
     if total is not None and peak_rss > total:
         figure = f"{name}.peak_rss_bytes is {format_bytes(peak_rss)}"
         yield subject.refuse("order of memory", figure, f"the machine has {format_bytes(total)}", "device.total_bytes")
-
-
-def _of_device(device: Device) -> int | None:
-    return device.total_bytes

@@ -63,12 +63,15 @@ def _has_neighbours(record: Record) -> bool:
 
 
 def _measured(subject: Subject, expected: Expected) -> Iterator[Finding]:
-    record, predicted = subject.record, expected.memory
-    if predicted is None or predicted.verdict != "out_of_memory" or predicted.confidence == "low":
+    """Measured where the live tensors exceed the whole memory, or where a prediction is sure that they do."""
+    record, live = subject.record, expected.live_bytes
+    whole = record.vram_limit_bytes or record.device.total_bytes
+    spills = record.environment is not None and record.environment.may_spill is not None
+    if live is None or whole is None or spills or record.device.kind != "cuda":
         return
-    if record.environment is not None and record.environment.may_spill is not None:
-        return
-    bound = f"live tensors alone take {format_bytes(predicted.needed_allocated_bytes)}"
-    bound += f" of {format_bytes(predicted.capacity_bytes)}"
-    make = subject.refuse if predicted.confidence == "high" else subject.doubt
-    yield make("out of memory", "the outcome is measured", bound, "`bench predict`")
+    predicted = expected.memory
+    bound = f"live tensors alone take {format_bytes(live)} of {format_bytes(whole)}"
+    if live > whole:
+        yield subject.refuse("out of memory", "the outcome is measured", bound, "the trace of the call")
+    elif predicted is not None and predicted.verdict == "out_of_memory" and predicted.confidence == "high":
+        yield subject.doubt("out of memory", "the outcome is measured", bound, "`bench predict`")

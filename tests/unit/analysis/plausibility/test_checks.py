@@ -251,6 +251,17 @@ def test_a_smaller_case_that_is_out_of_memory_where_a_larger_one_was_measured_is
     assert ("doubtful", "order of sizes") in graded(examined(records))
 
 
+def test_a_case_that_can_t_fit_was_not_measured() -> None:
+    # Given a card on which SDXL at 2048 px is out of memory, and a larger one's result of it
+    small = list(sent_bundles.records_of("NVIDIA GeForce RTX 3070"))
+    place = next(n for n, each in enumerate(small) if isinstance(each.outcome, OutOfMemory) and not each.case.tile)
+    large = next(each for each in sent_bundles.records_of() if each.case.id == small[place].case.id)
+    # When it is put in its place
+    small[place] = small[place].model_copy(update={"outcome": large.outcome, "stages": large.stages})
+    # Then it is refused
+    assert ("refused", "out of memory") in graded(examined(small))
+
+
 def test_a_clock_of_float32_milliseconds_is_known_by_its_numbers() -> None:
     from bench.analysis.plausibility.clock_grid import float32, is_on_grid
 
