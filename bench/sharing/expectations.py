@@ -99,10 +99,12 @@ def _traced(case: Case) -> tuple[Case, Trace] | str:
     if case.dtype not in ITEM_BYTES:
         return f"{case.dtype} is not predicted"
     counted = case.model_copy(update={"variant": "default"}) if variant_of(case) != "default" else case
+    if models.workload(case.model).parts(case):
+        return "a call of several stages is not predicted as a whole"
     try:
         trace = shipped.trace_of(tracing.representative(counted))
-    except BenchError as error:
-        return str(error)
+    except BenchError:
+        return "the call can't be traced"
     return _NO_TRACE if trace is None else (counted, trace)
 
 

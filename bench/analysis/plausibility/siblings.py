@@ -14,7 +14,7 @@ from bench.record import Case, Measured, OutOfMemory, Record, alike_but_for, gro
 
 #: How far a case's speed may be from that of the others of its run, as a factor. Of the docs' figures and the committed
 #: runs of a CPU it is at most 1.8 (tests keep that). Only a GPU's case that is too quick is refused: any may be slowed
-#: down, and a processor with many cores is slow at small cases.
+#: down, and a processor, which other programs use too, is slow at small cases: beyond the second it is doubtful.
 _DOUBTFUL_SPEED, _REFUSED_SPEED = 2.0, 3.0
 _LEAST_CASES = 4
 #: A larger case may be this much quicker by noise, or by kernels that suit it better.
@@ -68,9 +68,10 @@ def _speeds(records: Sequence[Record], expect: Expect) -> Iterator[Finding]:
         usual = statistics.median(ratio for _, ratio in group)
         for record, ratio in group:
             factor = max(ratio / usual, usual / ratio)
-            if factor > _DOUBTFUL_SPEED:
+            is_cuda = record.device.kind == "cuda"
+            if factor > (_DOUBTFUL_SPEED if is_cuda else _REFUSED_SPEED):
                 is_quicker = ratio < usual
-                is_refused = is_quicker and factor > _REFUSED_SPEED and record.device.kind == "cuda"
+                is_refused = is_quicker and factor > _REFUSED_SPEED and is_cuda
                 make = Subject.of(record).refuse if is_refused else Subject.of(record).doubt
                 word = "quicker" if is_quicker else "slower"
                 timing = record.timing
