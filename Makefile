@@ -115,6 +115,7 @@ benchmark: $(DEV_STAMP) ## Measure the overhead of harness and endpoint, and the
 	$(BIN)/python benchmarks/process_time.py
 	$(BIN)/python benchmarks/cpu_memory.py
 	$(BIN)/python benchmarks/scale.py --records $(SCALE_RECORDS)
+	$(BIN)/python benchmarks/fleet_simulation.py --records $(SCALE_RECORDS)
 	$(BIN)/python benchmarks/endpoint_load.py --minutes $(LOAD_MINUTES)
 
 MINUTES ?= 15

@@ -32,6 +32,7 @@ class Costs:
         case_cpu_s: the driver's computation for a case: messages, record, progress.
         poll_every_s, poll_cpu_s: how often the driver asks a node that computes for its phase, and its own computation
             for that; 0 for never.
+        most_polls_per_s: it asks all nodes together at most so often; 0 for no limit.
         append_s: one durable append to a file.
         disk_lanes: how many appends to different files the disk carries out at once.
         resume_s: what a driver takes to begin, or to continue after another one failed.
@@ -43,6 +44,7 @@ class Costs:
     case_cpu_s: float = 0.0
     poll_every_s: float = 0.0
     poll_cpu_s: float = 0.0
+    most_polls_per_s: float = 0.0
     append_s: float = 0.0
     disk_lanes: int = 1
     resume_s: float = 0.0
@@ -147,9 +149,11 @@ class _Simulation:
         self.driver_up: simpy.Event = self.env.timeout(costs.resume_s)
         self.handlers: dict[simpy.Process | None, None] = {}
         self.finished = self.env.event()
-        self.nodes = [
-            self.env.process(self.node(number)) for number, each in enumerate(sets) for _ in range(each.nodes)
-        ]
+        numbers = [number for number, result_set in enumerate(sets) for _ in range(result_set.nodes)]
+        self.nodes = [self.env.process(self.node(number)) for number in numbers]
+        self.poll_every_s = costs.poll_every_s
+        if self.poll_every_s and costs.most_polls_per_s:
+            self.poll_every_s = max(self.poll_every_s, len(self.nodes) / costs.most_polls_per_s)
 
     def run(self) -> Outcome:
         if not any(queue.missing for queue in self.queues):
@@ -187,8 +191,8 @@ class _Simulation:
         try:
             while rest:
                 computing_since = self.env.now
-                if self.costs.poll_every_s:
-                    self.env.process(self.poll(int(rest[0][1] / self.costs.poll_every_s)))
+                if self.poll_every_s:
+                    self.env.process(self.poll(int(rest[0][1] / self.poll_every_s)))
                 yield self.env.timeout(self.costs.trip_s + rest[0][1])
                 computing_since = None
                 answer = _Task(task.group, (rest.popleft(),))  # the driver has it: it is not the node's to lose
@@ -230,7 +234,7 @@ class _Simulation:
     def poll(self, times: int) -> _Steps:
         """Ask a node that computes for its phase, so often. The node goes on meanwhile."""
         for _ in range(times):
-            yield self.env.timeout(self.costs.poll_every_s)
+            yield self.env.timeout(self.poll_every_s)
             yield from self.compute(self.costs.poll_cpu_s)
 
     def compute(self, seconds: float) -> _Steps:

@@ -1,6 +1,6 @@
 """Very many made-up records, quickly: lines of a pool of distinct ones, each run with an identity of its own.
 
-The pool's records are those of `scale.py`, whose times, peaks and energies vary; they are marked as simulated.
+The pool's records are those of `scale.py`, whose times, peaks and energies vary.
 """
 
 from __future__ import annotations
@@ -20,17 +20,13 @@ _RUN_ID = "run-of-the-pool"
 
 
 def pool(devices: int, runs: int = 1) -> list[list[Record]]:
-    """Records of each device: so many runs of the docs' sweep, of kind simulated."""
+    """Records of each device: so many runs of the docs' sweep. Their run is named `simulated`."""
     moments = random.Random(0)  # noqa: S311 - figures, not secrets
     run = Run(
         id=_RUN_ID, config="simulated", plan="0123456789abcdef", cases=_CASES, started_at="2026-01-01T00:00:00.000000Z"
     )
     return [
-        [
-            scale.record(case, scale.device(number), run, moments).model_copy(update={"kind": "simulated"})
-            for _ in range(runs)
-            for case in scale.CASES
-        ]
+        [scale.record(case, scale.device(number), run, moments) for _ in range(runs) for case in scale.CASES]
         for number in range(devices)
     ]
 

@@ -20,7 +20,7 @@ import psutil
 import scale
 from rich.console import Console
 
-from bench import plan, store
+from bench import config, plan, store
 from bench.record import Case, Device, MeasureSettings, Record, Run
 from bench.run import progress, scheduler
 from bench.run.executor import SubprocessExecutor
@@ -140,6 +140,11 @@ def a_plan(cases: int) -> plan.Plan:
     many = (grown(case, step) for step in range(cases) for case in small)
     distinct = dict.fromkeys(next(many) for _ in range(2 * cases))
     return plan.Plan("docs", tuple(distinct)[:cases], MeasureSettings(), 300.0)
+
+
+def docs_settings() -> MeasureSettings:
+    """When the docs' sweep stops sampling."""
+    return plan.make(config.load(config.find("docs"))).measure
 
 
 def scheduling(folder: Path, cases: int, rounds: int = ROUNDS) -> Taken:

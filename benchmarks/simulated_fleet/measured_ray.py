@@ -22,7 +22,7 @@ from pathlib import Path
 from ray.cluster_utils import Cluster
 from rich.console import Console
 
-from bench.fleet import card_executor, cluster
+from bench.fleet import card_executor, cluster, sweep
 from bench.fleet.card_executor import CardExecutor
 from bench.fleet.card_types import Card
 from bench.fleet.sweep import Fleet
@@ -35,10 +35,8 @@ from .measured_costs import Taken, a_plan
 
 _SLEEPING = (sys.executable, str(Path(__file__).parents[2] / "tests" / "sleeping_worker.py"))
 _TYPE = "accelerator_type:H100"
-#: How often a case that runs is asked for its phase.
-POLL_EVERY_S = card_executor._POLL_S
-#: A case of two polls, and a while before the third.
-_POLLED_S = 2.5 * POLL_EVERY_S
+#: Seconds of a case of two polls, and a while before the third.
+_POLLED_S = 2.5 * card_executor.POLL_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,8 @@ class RealRun:
 class RayCosts:
     """Seconds: to start a card's actor and sleeping worker; the driver's part of a case, and of a poll; and real runs.
 
-    `trip_s` is what a case takes besides computation of the driver.
+    `trip_s` is what a case takes besides computation of the driver. Each card is asked for its phase every
+    `poll_every_s` seconds, all together at most `most_polls_per_s` times a second.
     """
 
     actor: Taken
@@ -64,6 +63,8 @@ class RayCosts:
     trip_s: float
     poll_cpu_s: float
     runs: tuple[RealRun, ...]
+    poll_every_s: float = card_executor.POLL_S
+    most_polls_per_s: float = sweep._POLLS_PER_S
 
 
 def measure(nodes: Sequence[int], cases: int) -> RayCosts:
@@ -76,7 +77,7 @@ def measure(nodes: Sequence[int], cases: int) -> RayCosts:
         with _ready(cards, _POLLED_S) as executors:
             runs = tuple(_run(executors[:count], cases, _POLLED_S) for count in nodes)
     polled_s = max(runs, key=lambda run: run.nodes).cpu_s / cases - case.cpu_s
-    poll_cpu_s = max(0.0, polled_s) / int(_POLLED_S / POLL_EVERY_S)
+    poll_cpu_s = max(0.0, polled_s) / int(_POLLED_S / card_executor.POLL_S)
     return RayCosts(actor, case, case.wall_s - case.cpu_s, poll_cpu_s, runs)
 
 

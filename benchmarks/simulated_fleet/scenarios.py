@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import random
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from .case_durations import Durations
@@ -14,6 +14,7 @@ from .driver_model import Costs, Failures, ResultSet, simulate
 NODES = (1, 2, 4, 8, 16, 64, 256, 1000)
 #: Simulations of each row, with other durations and failures; the row is their median.
 SEEDS = 3
+_LARGE = 256
 HOUR_S = 3600.0
 #: Assumed: nobody has run such a fleet. A node that fails is away for ten minutes.
 REPAIR_S = 600.0
@@ -21,10 +22,10 @@ FAILURES = {
     "none": Failures(),
     "a node every 24 h": Failures(24 * HOUR_S, None, REPAIR_S),
     "a node every hour": Failures(HOUR_S, None, REPAIR_S),
-    "the driver every 10 min": Failures(None, HOUR_S / 6, REPAIR_S),
+    "the driver every 10 min": Failures(None, HOUR_S / 6),
 }
 #: Cases of each node while the bottleneck is looked for.
-_SEARCH_CASES = 8
+_SEARCH_CASES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +104,34 @@ def row(drawn: Sequence[Sequence[ResultSet]], costs: Costs, failures: Failures) 
     )
 
 
-def nodes_at(utilisation: float, case_s: float, costs: Costs) -> int:
-    """The fewest nodes that keep the driver busy for that share of the time, if every case takes `case_s` seconds.
+def fleet(
+    make: Callable[[int, Durations, int, Costs, int], list[ResultSet]],
+    nodes: int,
+    durations: Durations,
+    cases: int,
+    costs: Costs,
+    failures: Failures | None = None,
+) -> Row:
+    """Simulate a fleet several times (`every_gpu` or `set_a_type`); a large one once, because it varies little."""
+    seeds = 1 if nodes >= _LARGE else SEEDS
+    return row([make(nodes, durations, cases, costs, seed) for seed in range(seeds)], costs, failures or Failures())
 
-    Each node has a set of its own; the time of its start does not count. The search begins from what arithmetic gives
-    for a driver that never keeps a node waiting, which is less than a factor of two away for a share up to a half.
+
+def variants(measured: Costs) -> dict[str, Costs]:
+    """Drivers that differ in one thing from the one that was measured."""
+    return {
+        "as measured": measured,
+        "each node asked for its phase every half second": replace(measured, most_polls_per_s=0.0),
+        "an append takes 10 ms, one at a time (assumed: a slow disk)": replace(measured, append_s=0.01, disk_lanes=1),
+        "a case takes the driver ten times as long": replace(measured, case_cpu_s=10 * measured.case_cpu_s),
+    }
+
+
+def nodes_at(utilisation: float, case_s: float, costs: Costs) -> int:
+    """The fewest nodes, in steps of 2%, that keep the driver busy for that share of the time.
+
+    Every case takes `case_s` seconds, and each node has a set of its own; the time of its start does not count. The
+    search is around what arithmetic gives for a driver that never keeps a node waiting.
     """
     running = replace(costs, start_s=0.0, start_cpu_s=0.0, resume_s=0.0)
 
@@ -116,5 +140,5 @@ def nodes_at(utilisation: float, case_s: float, costs: Costs) -> int:
         return simulate(sets, running).driver_utilisation
 
     guess = round(utilisation * (case_s + costs.trip_s) / costs.case_cpu_s)
-    tried = range(max(1, guess // 2), 2 * guess + 2)
+    tried = range(max(1, guess * 3 // 4), guess * 3 // 2 + 2, max(1, guess // 50))
     return tried[bisect.bisect_left(tried, utilisation, key=utilised)]

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
+from factories import a_device, measured, published
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.record import MeasureSettings, Timing
+
 pytest.importorskip("simpy")
+from simulated_fleet import page, scenarios
+from simulated_fleet.case_durations import Durations, of_records
+from simulated_fleet.child import ChildCost
 from simulated_fleet.driver_model import Costs, Failures, Outcome, ResultSet, simulate
+from simulated_fleet.findings import QUICK, Findings
+from simulated_fleet.made_runs import Written
+from simulated_fleet.measured_costs import Taken
+from simulated_fleet.measured_reading import Reading
 
 
 def alone(*seconds: float) -> tuple[tuple[float, ...], ...]:
@@ -136,3 +148,114 @@ def test_each_case_is_written_once_whatever_fails(
     assert_each_once(outcome, tuple(sets))
     if not outcome.node_failures and not outcome.driver_failures:
         assert outcome.lost_cases == 0
+
+
+# How long cases take
+
+
+def durations() -> Durations:
+    """Two cards: one with cases of 2 s and 4 s and an out-of-memory case, one with cases of 1 s."""
+    return Durations({"quick": (1.0,), "slow": (2.0, 4.0, None)}, rest_s=(0.5,))
+
+
+def test_a_case_takes_its_calls_and_the_rest_and_out_of_memory_a_new_worker() -> None:
+    sweep = durations().sweep("slow", 200, restart_s=10.0, moments=random.Random(0))
+
+    assert set(sweep) == {(2.5,), (4.5,), (10.5,)}
+
+
+def test_durations_are_those_of_the_stopping_rule_and_of_what_else_cases_took() -> None:
+    settings = MeasureSettings(min_samples=10, min_time=1.0, max_time=15.0, few_samples=3, slow_call=3.0)
+    timing = Timing(clock="perf_counter", median_s=1.0, samples_s=(1.0, 1.0), first_call_s=2.0)
+    docs = [published(0.05)] * 16 + [published(5.0, device=a_device(name="too few"))]
+
+    drawn = of_records(docs, [measured(timing=timing, wall_s=4.25)], settings)
+
+    (card,) = drawn.cards
+    assert drawn.calls_s[card] == pytest.approx((0.05 + 20 * 0.05,) * 16)  # the first call, and calls for a second
+    assert drawn.rest_s == (0.25,)
+
+
+def test_durations_need_a_whole_card() -> None:
+    with pytest.raises(ValueError, match="no card has enough published cases"):
+        of_records([published()], [measured(wall_s=4.0)], MeasureSettings())
+
+
+# Fleets
+
+
+def test_every_gpu_measures_the_whole_sweep() -> None:
+    sets = scenarios.every_gpu(3, durations(), 4, Costs(), seed=0)
+
+    assert [(len(each.groups), each.nodes) for each in sets] == [(4, 1)] * 3
+
+
+@pytest.mark.parametrize(("nodes", "shares"), [(1, [1]), (2, [1, 1]), (5, [3, 2])])
+def test_nodes_of_a_type_share_its_sweep(nodes: int, shares: list[int]) -> None:
+    sets = scenarios.set_a_type(nodes, durations(), 4, Costs(), seed=0)
+
+    assert [each.nodes for each in sets] == shares
+
+
+def test_a_row_compares_a_fleet_with_one_that_costs_nothing() -> None:
+    row = scenarios.row([[ResultSet(alone(3.0, 3.0), nodes=1)]], Costs(case_cpu_s=1.5), Failures())
+
+    assert (row.nodes, row.records, row.wall_s, row.ideal_s) == (1, 2, 9.0, 6.0)
+    assert (row.over_ideal, row.utilisation, row.rate) == (0.5, 3 / 9, 2 / 9)
+
+
+def test_the_driver_is_half_busy_where_arithmetic_says_so() -> None:
+    """Of n nodes, each in turn takes the driver for 10 ms in a second: it is half busy at 50."""
+    assert scenarios.nodes_at(0.5, 1.0, Costs(case_cpu_s=0.01)) == pytest.approx(50, abs=3)
+
+
+# The page
+
+
+class _Written:
+    """A dataset of 1,000 records in 4 files."""
+
+    records, files, bytes, cpu_s = 1_000, 4, 300_000, 0.5
+
+
+def findings() -> Findings:
+    """What a quick run might find, with figures that are easily computed with."""
+    row = scenarios.row([[ResultSet(alone(3.0, 3.0), nodes=1)]], Costs(case_cpu_s=1.5), Failures())
+    read = ChildCost((250, 4_000), wall_s=0.25, cpu_s=0.125, peak_bytes=2**20, read_bytes=2_500)
+    return Findings(
+        QUICK,
+        machine="a machine",
+        load=(1.0, 2.0, 3.0),
+        file_system="ext4",
+        costs={"append": Taken(wall_s=0.5, cpu_s=0.001)},
+        reading=[Reading("bench report", Written(100, 330_000, 4), read)],
+        dataset={
+            "write": ChildCost(_Written(), 1.0, 0.0, 2**20, 0),
+            **dict.fromkeys(("device, 6 columns", "device, all columns", "all, 2 columns"), read),
+            "tool, 32 a run": ChildCost((100, 3_200 * 10**6), 1.0, 3_200 * 0.6, 2**20, 0),
+        },
+        device_files=1,
+        driver=Costs(case_cpu_s=36.0, append_s=0.001),
+        every_gpu=[row],
+        set_a_type=[row],
+        failures=[("none", row)],
+        variants=[("as measured", row)],
+        half_busy=[("each case takes 0.25 s", 0.25, 50)],
+    )
+
+
+def test_the_page_keeps_measured_simulated_and_computed_figures_in_tables_of_their_own() -> None:
+    tables = list(page.document(findings()).placed_tables())
+
+    sections = [place[-1] for place, _ in tables]
+    assert sections == ["Measured"] * 2 + ["Simulated"] * 5 + ["1,000 records"] * 2
+    first_headers = {table.columns[0].name for place, table in tables if place[-1] == "1,000 records"}
+    assert first_headers == {"Measured", "Computed"}
+
+
+def test_the_page_computes_what_many_records_cost() -> None:
+    *_, (_, computed) = page.document(findings()).placed_tables()
+
+    values = [(row[0].value, row[1].value) for row in computed.rows]
+    assert ("the driver's part of measuring them", "10.0 h of CPU time") in values
+    assert ("a dataset written by the tool, 32 a run", "1.0 GB, 10 min of CPU time") in values
