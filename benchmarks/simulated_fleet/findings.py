@@ -73,6 +73,15 @@ class Findings:
     variants: list[tuple[str, scenarios.Row]] = field(default_factory=list)
     half_busy: list[tuple[str, float, int]] = field(default_factory=list)
 
+    @property
+    def largest_reading(self) -> measured_reading.Reading:
+        """What the first command took on the most records."""
+        command = self.reading[0].what
+        return max(
+            (reading for reading in self.reading if reading.what == command),
+            key=lambda reading: reading.written.records,
+        )
+
 
 def find(extent: Extent, say: Callable[[str], None]) -> Findings:
     """Measure, then simulate with what was measured; `say` is told what is next."""

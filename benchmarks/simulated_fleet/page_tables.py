@@ -171,7 +171,7 @@ def _of_the_tool(findings: Findings) -> Iterator[tuple[str, ChildCost]]:
 
 
 def _computed(findings: Findings, count: int) -> Iterator[tuple[str, str]]:
-    driver, most, largest = findings.driver, findings.every_gpu[-1], findings.reading[-1]
+    driver, most, largest = findings.driver, findings.every_gpu[-1], findings.largest_reading
     yield "JSON lines", f"{json_bytes(findings, count) / GB:.0f} GB in {count // CASES:,} files of {CASES}"
     yield (
         f"reading them all, at the rate of {largest.written.records:,}",
@@ -186,13 +186,13 @@ def _computed(findings: Findings, count: int) -> Iterator[tuple[str, str]]:
 
 def json_bytes(findings: Findings, count: int) -> float:
     """Bytes of so many records as JSON lines."""
-    largest = findings.reading[-1].written
+    largest = findings.largest_reading.written
     return largest.bytes / largest.records * count
 
 
 def json_s(findings: Findings, count: int) -> float:
     """CPU seconds of reading so many records as JSON lines, at the rate of the largest number that was read."""
-    largest = findings.reading[-1]
+    largest = findings.largest_reading
     return largest.cost.cpu_s / largest.written.records * count
 
 
