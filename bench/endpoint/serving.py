@@ -10,17 +10,20 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
+import psutil
 import uvicorn
 
 from bench.endpoint import app, logs
 from bench.endpoint.connection import Connection
 from bench.endpoint.state import LOADING, Endpoint
 from bench.errors import BenchError
+from bench.record import Start
 
 if TYPE_CHECKING:
     from bench.endpoint.startup import Loader
@@ -131,7 +134,8 @@ async def _run(
 ) -> None:
     async def load() -> None:
         try:
-            await _load(endpoint, make_loader, ready)
+            await load_models(endpoint, make_loader)
+            ready()
         except BaseException:
             server.should_exit = True
             raise
@@ -143,14 +147,15 @@ async def _run(
         await loading
 
 
-async def _load(endpoint: Endpoint, make_loader: Callable[[], Loader], ready: Callable[[], None]) -> None:
+async def load_models(endpoint: Endpoint, make_loader: Callable[[], Loader]) -> None:
+    """Take the device, load and warm up all models, and note how long the start took. Raises what loading raises."""
     loader = (await endpoint.device.submit(make_loader, LOADING)).value
     endpoint.machine = (await endpoint.device.submit(loader.take_device, LOADING)).value
     for model in endpoint.offer.models:
         endpoint.add((await endpoint.device.submit(partial(loader.load, model), LOADING)).value)
     gc.collect()
     gc.freeze()  # else each full collection would traverse torch's 400,000 objects while all requests wait
-    ready()
+    endpoint.start = Start(seconds=time.time() - psutil.Process().create_time(), since="process")
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from bench.endpoint.device_thread import DeviceThread, OverdueWork
 from bench.endpoint.limits import STOPPING, Admission, Bounds, BusyError
 from bench.endpoint.prometheus import Metrics
 from bench.errors import nearest
-from bench.record import Device, Environment
+from bench.record import Device, Environment, Start
 from bench.run import outcome, surroundings
 from bench.wire.messages import PREDICT_PATH, RefusedError, Service
 from bench.workloads import models
@@ -136,6 +136,8 @@ class Endpoint:
         )
         self.models: dict[str, LoadedModel] = {}
         self.machine: Machine | None = None
+        #: How long this server took to become ready; None until it is, or if the system does not tell.
+        self.start: Start | None = None
         self.stopping = False
         #: The error that broke the device for good; None while it works.
         self.broken: str | None = None

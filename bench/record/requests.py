@@ -25,6 +25,20 @@ EachRound = Annotated[tuple[Seconds, ...], Field(min_length=1)]
 Count = Annotated[int, Field(ge=0)]
 
 
+class Start(Frozen):
+    """A measured start of an endpoint: from nothing to ready."""
+
+    seconds: Annotated[float, Field(gt=0)]
+    since: Literal["process", "request"] = Field(
+        description="its beginning: of its process, or of the request that woke an endpoint that had scaled to zero"
+    )
+
+    @property
+    def beginning(self) -> str:
+        """What it is counted from, in words."""
+        return "its process began" if self.since == "process" else "the request that woke it"
+
+
 class EndpointFacts(Frozen):
     """The endpoint behind a record. Facts that another kind of endpoint does not report are null."""
 
@@ -37,6 +51,11 @@ class EndpointFacts(Frozen):
     reason: str | None = Field(default=None, description="why nothing is known of the server")
     stand_in: str | None = Field(
         default=None, description="what stood in for the server's device in a test. null if real or not told"
+    )
+    start: Start | None = Field(
+        default=None,
+        description="the start that the endpoint measured of itself. Left out if it did not tell one",
+        exclude_if=lambda start: start is None,
     )
 
     @property

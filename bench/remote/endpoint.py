@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 
-from bench.record import Device, EndpointFacts, Package
+from bench.record import Device, EndpointFacts, Package, Start
 from bench.remote import failures
 from bench.remote.http import client_options, library
 from bench.remote.leash import Leash, OutOfTimeError
@@ -32,6 +32,14 @@ def _known_fields(device: Any) -> Any:
     )
 
 
+def _known_start(start: Any) -> Any:
+    """Return a start that this version can read; None for one of a newer server's form."""
+    try:
+        return Start.model_validate(start)
+    except ValueError:
+        return None
+
+
 class OfferedModel(BaseModel):
     """A model of an endpoint: its weights, its precision, and an address for each of its operations."""
 
@@ -48,6 +56,7 @@ class _Health(BaseModel):
     device: Annotated[Device | None, BeforeValidator(_known_fields)] = None
     versions: dict[str, str | None] | None = None
     stand_in: str | None = None
+    start: Annotated[Start | None, BeforeValidator(_known_start)] = None
     token_required: bool = False
 
 
@@ -130,5 +139,6 @@ def _information(address: Address, health: _Health) -> EndpointInfo:
         server_packages=packages,
         server_commit=commit[:60] if commit else None,
         stand_in=health.stand_in[:120] if health.stand_in else None,
+        start=health.start,
     )
     return EndpointInfo(facts, health.models, health.token_required)

@@ -151,6 +151,7 @@ def _server(facts: EndpointFacts) -> str:
     on = f"{device.name}, {format_bytes(device.total_bytes)}" if device else None
     known = [part for part in (on, _packages(facts.server_packages)) if part]
     known += [f"Hybrid Bench at commit {facts.server_commit}"] if facts.server_commit else []
+    known += [f"ready {format_seconds(facts.start.seconds)} after {facts.start.beginning}"] if facts.start else []
     unknown = f"nothing is known about it{f': {facts.reason}' if facts.reason else ''}"
     return f"endpoint `{facts.url}`: {'; '.join(known) or unknown}"
 

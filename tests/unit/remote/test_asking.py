@@ -93,3 +93,11 @@ def test_an_endpoint_that_does_not_answer_is_given_up(monkeypatch: pytest.Monkey
     info, _ = ask()
     release.set()
     assert "/health" in str(info.problem)
+
+
+def test_the_start_that_an_endpoint_measured_is_kept_and_one_of_another_form_is_not() -> None:
+    told, _ = ask(health(start={"seconds": 12.5, "since": "request"}))
+    assert told.facts.start is not None
+    assert (told.facts.start.seconds, told.facts.start.since) == (12.5, "request")
+    for other in (None, {"seconds": 0, "since": "process"}, {"minutes": 2}, "soon"):
+        assert ask(health(start=other))[0].facts.start is None
