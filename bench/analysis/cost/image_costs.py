@@ -23,7 +23,7 @@ from bench.analysis.hybrid.rows import Row
 from bench.analysis.hybrid.service import LEAST_S, alike, seconds, whole_card_s
 from bench.config import Card, EndpointPrice, Prices
 from bench.errors import ConfigError
-from bench.record import Case, Kind, Record, grouped, metrics
+from bench.record import Case, Kind, Record, Start, grouped, metrics
 from bench.workloads.labels import label_of
 
 #: Images per hour that tables show by default.
@@ -86,6 +86,7 @@ class Remote:
     Attributes:
         seconds, kind: its time per image, and its source; None if no record has it.
         by: the device whose time it is, unless the endpoint itself was measured.
+        start: the measured start that its cost counts with; None: the assumed one of its price.
         cost: None without a time, unless the endpoint is free.
         per_1000: simulated money for 1,000 images at each volume; None without a cost.
     """
@@ -97,6 +98,7 @@ class Remote:
     by: str | None
     cost: EndpointCost | None
     per_1000: tuple[float, ...] | None
+    start: Start | None = None
 
     @property
     def is_free(self) -> bool:
@@ -216,11 +218,23 @@ def _remote(
             kind: Kind = record.kind if own else "simulated"
             output = output_of(record.case)
             together = output.count if output.is_video else 1.0
-            cost = EndpointCost(price.price, taken_s, price.start_s, price.idle_s, BUSY, together)
+            start = measured_start(by_server.get(price.accelerator, ())) if price.idle_s else None
+            start_s = start.seconds if start else price.start_s
+            cost = EndpointCost(price.price, taken_s, start_s, price.idle_s, BUSY, together)
             by = None if own else record.device.name
-            return Remote(name, price, taken_s, kind, by, cost, _amounts(cost, volumes))
+            return Remote(name, price, taken_s, kind, by, cost, _amounts(cost, volumes), start)
     free = None if price.price else EndpointCost(0.0, 0.0)
     return Remote(name, price, None, None, None, free, _amounts(free, volumes))
+
+
+def measured_start(records: Iterable[Record]) -> Start | None:
+    """The start that the endpoints of these records measured: the longest of those that a request began, else of all.
+
+    A provider that first has to find a machine takes longer than the server can know.
+    """
+    starts = [record.remote.endpoint.start for record in records if record.remote and record.remote.endpoint.start]
+    by_request = [start for start in starts if start.since == "request"]
+    return max(by_request or starts, key=lambda start: start.seconds, default=None)
 
 
 def _serving_time(records: Sequence[Record]) -> tuple[float, Record] | None:

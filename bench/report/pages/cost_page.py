@@ -39,6 +39,11 @@ _LEGEND = Terms(
         ),
     )
 )
+_STARTS = (
+    "A start that an endpoint of `bench serve` measured of itself counts instead of the assumed one of its price; the "
+    "rows of such endpoints name it. It begins with the process, or with the request that woke it: the time in which a "
+    "provider finds a machine is not in it."
+)
 _VIDEOS = (
     "Time, energy, amounts and volumes of a video are for seconds of it, at the frame rate of its model's pipeline, or "
     "for frames if that is not known. A request carries the whole clip."
@@ -67,7 +72,8 @@ def page(costs: Costs, *, has_details: bool = True) -> Document:
         "Written by `bench cost` and `bench report` from the results and `configs/prices.yaml`, which has the source "
         "and date of each price; do not edit."
     )
-    return Document("What an image costs", tuple(blocks), (_LEGEND, *videos, written))
+    starts = [Text(_STARTS)] if any(remote.start for image in images for remote in image.remote) else []
+    return Document("What an image costs", tuple(blocks), (_LEGEND, *starts, *videos, written))
 
 
 def terminal(costs: Costs) -> Document:
@@ -85,7 +91,8 @@ def terminal(costs: Costs) -> Document:
         "costs no more than the card; never: even one that is always busy costs more. OOM: out of memory. -: unknown.",
         "quiet",
     )
-    return Document("", (*blocks, legend) if images else ())
+    starts = [Text(_STARTS, "quiet")] if any(remote.start for image in images for remote in image.remote) else []
+    return Document("", (*blocks, legend, *starts) if images else ())
 
 
 def priced(costs: Costs) -> list[Image]:

@@ -10,7 +10,7 @@ from functools import partial
 from bench.analysis.cost.arithmetic import BreakEven, Charge
 from bench.analysis.cost.image_costs import Costs, Image, Local, Remote
 from bench.config import EndpointPrice, Prices
-from bench.core.units import format_amount
+from bench.core.units import format_amount, format_seconds
 from bench.report.document import Cell, Column, Table, table_of
 from bench.report.pages import cells
 from bench.report.pages.hybrid_tables import precision, precision_cell
@@ -27,10 +27,13 @@ def local_name(local: Local) -> str:
 
 
 def endpoint_name(remote: Remote) -> str:
-    """`endpoint aws-l40s: NVIDIA L40S (time of NVIDIA GeForce RTX 4090)`."""
+    """`endpoint aws-l40s: NVIDIA L40S (time of NVIDIA GeForce RTX 4090)`; a measured start is named as well."""
     accelerator = remote.price.accelerator
     by = "its local time" if remote.by == accelerator else f"time of {remote.by}"
-    return f"endpoint {remote.name}{f': {accelerator}' if accelerator else ''}{f' ({by})' if remote.by else ''}"
+    known = [by] if remote.by else []
+    known += [f"measured start: {format_seconds(remote.start.seconds)}"] if remote.start else []
+    brackets = f" ({', '.join(known)})" if known else ""
+    return f"endpoint {remote.name}{f': {accelerator}' if accelerator else ''}{brackets}"
 
 
 def image_table(image: Image, costs: Costs, *, memory: bool = False, pays: bool = False) -> Table:

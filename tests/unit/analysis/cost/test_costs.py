@@ -8,10 +8,11 @@ from factories import a_case, a_device, measured, out_of_memory, published, refu
 from sides import compared, prices
 
 from bench.analysis.cost.arithmetic import EndpointCost, LocalCost, per_1000
-from bench.analysis.cost.image_costs import BUSY, VOLUMES, Costs, checked, compare
+from bench.analysis.cost.image_costs import BUSY, VOLUMES, Costs, Remote, checked, compare
 from bench.analysis.cost.outputs import output_of
 from bench.errors import ConfigError
-from bench.record import Exchange, Record, ServerTimes, Telemetry, Tile
+from bench.record import Exchange, Record, ServerTimes, Start, Telemetry, Tile
+from bench.report.pages.cost_tables import endpoint_name
 from bench.workloads import models
 from bench.workloads.model_facts import Facts
 
@@ -202,3 +203,32 @@ def test_the_costs_of_a_clip_are_those_of_its_seconds(toy_video: str) -> None:
     (image,) = compare(records, compared(records), prices(), VOLUMES).images
     # then
     assert [local.cost.seconds for local in image.local if local.cost] == [pytest.approx(2.0)] * 2
+
+
+def test_a_measured_start_goes_before_the_assumed_one_and_one_that_a_request_began_before_all() -> None:
+    # Given an endpoint that is assumed to take 180 s to start, and one on its accelerator that measured its starts
+    sourced = {"price": 1.0, "unit": "USD/hour", "source": "made up", "date": "2026-01-31"}
+    endpoint = {"accelerator": "NVIDIA Test", "start_s": 180, "idle_s": 600, **sourced}
+
+    def served(*starts: Start | None) -> Remote:
+        records = [
+            an_endpoint_record(
+                remote=remote(endpoint=facts(url=f"http://127.0.0.1:{place}", server_device=NVIDIA, start=start))
+            )
+            for place, start in enumerate(starts, 1)
+        ]
+        (priced,) = costs(*records, endpoints={"own": endpoint}).images[0].remote
+        return priced
+
+    def start_s(priced: Remote) -> float:
+        assert isinstance(priced.cost, EndpointCost)
+        return priced.cost.start_s
+
+    process = Start(seconds=20, since="process")
+    assert start_s(served(None)) == 180
+    assert start_s(served(process)) == 20
+    woken = served(process, Start(seconds=12, since="request"), Start(seconds=15, since="request"))
+    assert (start_s(woken), woken.start) == (15, Start(seconds=15, since="request"))
+    # then the page says which
+    assert "measured start: 15.0 s" in endpoint_name(woken)
+    assert "start" not in endpoint_name(served(None))
