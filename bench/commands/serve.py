@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,8 +19,8 @@ from bench.commands.stderr import tell_aliases
 from bench.errors import known
 
 if TYPE_CHECKING:
+    from bench.endpoint.server_settings import Settings
     from bench.endpoint.shapes import Limits
-    from bench.endpoint.startup import Loader
     from bench.endpoint.state import Endpoint, Offer
 
 
@@ -42,6 +43,10 @@ def serve(
     token_env: TokenEnv = None,
     cors: options.Cors = None,
     no_token: options.NoToken = False,
+    on: options.On = None,
+    replicas: options.Replicas = None,
+    idle: options.Idle = None,
+    name: options.Name = None,
     with_parent: options.WithParent = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -49,34 +54,44 @@ def serve(
     """Serve VAEs and text encoders over the protocols of the hybrid inference endpoints.
 
     Any client of those protocols can use it, and `bench remote` measures it.
-    Ctrl-C finishes the requests that were accepted, then stops.
+    Ctrl-C finishes the requests that were accepted, then stops. With --on it
+    has several replicas, each on a GPU of a Ray cluster.
 
     Exit codes: 0 stopped; 2 wrong usage, or the device or a model can't be
     used; 130 a second Ctrl-C.
     """
     _prepare(with_parent)
-    from bench.endpoint import offered, serving
+    from bench.commands import serve_on_ray
+    from bench.endpoint import offered
     from bench.endpoint.auth import Bearer
     from bench.endpoint.cors import parse_origins
     from bench.endpoint.limits import Bounds
-    from bench.endpoint.state import Endpoint, Offer
+    from bench.endpoint.server_settings import LoaderSettings, Settings
 
-    models = offered.models_of(model or [])
-    tell_aliases(model or [], quiet=quiet)
     limits = _limits(max_pixels, max_batch, max_frames, max_video_pixels, max_tokens)
-    offer = Offer(
-        models, offered.operations_of(operation or [], models), offered.weights_of(weights, models), asdict(limits)
-    )
-    precision = known("dtype", dtype, offered.DTYPES, "--dtype")
-    make_loader = partial(_make_loader, device, weights or "", precision, offer, limits)
+    offer = _offer(model or [], operation or [], weights, limits)
+    tell_aliases(model or [], quiet=quiet)
+    loader = LoaderSettings(device, weights or "", known("dtype", dtype, offered.DTYPES, "--dtype"), offer, limits)
     bounds = Bounds(queue=queue, time_limit_s=time_limit, body_timeout_s=body_timeout)
     bearer = Bearer.of(None if no_token else token_text(token_env) or None, token_env or TOKEN_ENV)
-    endpoint = Endpoint(offer, bounds, bearer, parse_origins(cors or []))
+    settings = Settings(offer, bounds, bearer, parse_origins(cors or []), loader)
+    chosen = serve_on_ray.chosen(on, replicas, idle, name)
+    if chosen is not None:
+        serve_on_ray.serve(settings, chosen, host, port, as_json=as_json, quiet=quiet)
+        return
+    _serve_here(settings, host, port, as_json=as_json, quiet=quiet)
+
+
+def _serve_here(settings: Settings, host: str, port: int, *, as_json: bool, quiet: bool) -> None:
+    """Serve from this process until a signal."""
+    from bench.endpoint import serving
+
+    endpoint = settings.endpoint()
     with serving.listen(host, port) as listener:
         address = serving.url(host, listener)
         _announce(endpoint, address, local=serving.is_loopback(listener), as_json=as_json, quiet=quiet)
         ready = partial(_say_ready, endpoint, address, as_json=as_json, quiet=quiet)
-        ended = serving.serve(endpoint, listener, make_loader, ready, log=not quiet)
+        ended = serving.serve(endpoint, listener, settings.make_loader, ready, log=not quiet)
     if not quiet:
         _say("stopped", err=as_json)
     if not ended:  # a thread in the middle of a torch call can't be ended otherwise
@@ -108,15 +123,13 @@ def _limits(max_pixels: str, max_batch: int, max_frames: int, max_video_pixels: 
     )
 
 
-def _make_loader(device: str, weights: str, dtype: str, offer: Offer, limits: Limits) -> Loader:
-    """Return the loader. Called on the device's thread once the socket listens, because it imports torch."""
-    from bench import packages
+def _offer(models: Sequence[str], operations: Sequence[str], weights: str | None, limits: Limits) -> Offer:
+    """Return what the options offer. Raises ConfigError."""
+    from bench.endpoint import offered
+    from bench.endpoint.state import Offer
 
-    packages.load("`bench serve`", packages.ENDPOINT)
-    from bench.endpoint.startup import Loader
-
-    many = offer.weights == "local" and len(offer.models) > 1
-    return Loader(device, weights, many, dtype, tuple(offer.operations), limits)
+    keys = offered.models_of(models)
+    return Offer(keys, offered.operations_of(operations, keys), offered.weights_of(weights, keys), asdict(limits))
 
 
 def _say(text: str, *, err: bool) -> None:

@@ -63,4 +63,31 @@ Cors = Annotated[
     ),
 ]
 NoToken = Annotated[bool, typer.Option("--no-token", help=f"Require no token, even if {TOKEN_ENV} is set.")]
+On = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ray|ray://HOST:PORT",
+        help="Serve from replicas on Ray Serve: ray (on this machine, or on the cluster of RAY_ADDRESS), or the "
+        "address of a cluster's client server.",
+    ),
+]
+Replicas = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|MIN-MAX",
+        help="With --on: how many replicas, each on a GPU of its own: 2, or 0-4 to scale by requests, down to none. "
+        "Default: 1.",
+    ),
+]
+Idle = Annotated[
+    float | None,
+    typer.Option(
+        min=1,
+        max=86400,
+        help="With --replicas MIN-MAX: seconds without need before a replica is stopped. Default: 300.",
+    ),
+]
+Name = Annotated[
+    str | None, typer.Option(help="With --on: the application's name on Ray Serve. Default: hybrid-bench.")
+]
 WithParent = Annotated[int | None, typer.Option(hidden=True, help="End when this process does.")]

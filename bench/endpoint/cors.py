@@ -15,14 +15,24 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bench.errors import ConfigError
-from bench.wire.messages import RECEIVED_HEADER, TILES_HEADER, TRUNCATED_HEADER, WEIGHTS_HEADER
+from bench.wire.messages import (
+    RECEIVED_HEADER,
+    REPLICA_HEADER,
+    RETRIED_HEADER,
+    TILES_HEADER,
+    TRUNCATED_HEADER,
+    WEIGHTS_HEADER,
+)
 
 ANY = "*"
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 _REQUEST_HEADERS = "Accept, Authorization, Content-Type"
 #: Response headers that a page may read, beside those that every page may.
 _EXPOSED = ", ".join(
-    ("shape", "dtype", "Server-Timing", WEIGHTS_HEADER, TILES_HEADER, TRUNCATED_HEADER, RECEIVED_HEADER, "Retry-After")
+    (
+        *("shape", "dtype", "Server-Timing", "Retry-After", WEIGHTS_HEADER, TILES_HEADER, TRUNCATED_HEADER),
+        *(RECEIVED_HEADER, REPLICA_HEADER, RETRIED_HEADER),
+    )
 )
 #: Seconds for which a browser may remember a preflight.
 _MAX_AGE = "600"

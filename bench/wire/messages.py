@@ -21,6 +21,10 @@ TILES_HEADER = "x-tiles"
 
 #: Which prompts of a request were longer than the tokens that were encoded, counted from 0; absent if none was.
 TRUNCATED_HEADER = "x-truncated-prompts"
+#: The replica that answered, of an endpoint that has several.
+REPLICA_HEADER = "x-replica"
+#: How often the request was sent again because the replica that had it was lost; absent if it never was.
+RETRIED_HEADER = "x-retried"
 #: How the addresses end that answer in the protocol of FLUX.2's remote text encoder.
 PREDICT_PATH = "/predict"
 

@@ -67,7 +67,7 @@ MAY_IMPORT = {
         ),
     },
     "wire": {"errors", "core", "workloads"},
-    "endpoint": _BASE | {"process", "doctor", "device", "run", "wire"},
+    "endpoint": _BASE | {"packages", "process", "doctor", "device", "run", "wire"},
     "remote": _BASE | {"packages", "process", "config", "plan", "doctor", "device", "run", "wire"},
     "fleet": _BASE | {"packages", "process", "config", "plan", "store", "doctor", "device", "run", "endpoint", "wire"},
     "analysis.plausibility": _BASE | {"config", "analysis.speed"},
@@ -150,7 +150,9 @@ PARENT = {
 #: The modules that load torch and that a command, or what it calls, imports inside a function, once it computes: what
 #: serves and sends, a live trace, and a recorded or measured call.
 COMPUTES = {
+    "fleet.application",
     "fleet.cluster",
+    "fleet.proxy",
     "fleet.sweep",
     "endpoint.startup",
     "remote.endpoint_executor",
