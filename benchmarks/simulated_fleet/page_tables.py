@@ -29,17 +29,19 @@ def measured(findings: Findings) -> Iterator[Block]:
         f"{findings.disk_lanes} times as quickly as to one."
     )
     rows = [[name, _ms(taken.wall_s), _ms(taken.cpu_s)] for name, taken in findings.costs.items()]
-    if (ray := findings.ray) is not None:
+    ray = findings.ray
+    if ray is not None:
         rows += [
             ["start a card's actor and its sleeping worker, over Ray", _ms(ray.actor.wall_s), _ms(ray.actor.cpu_s)],
             ["a case over Ray that computes nothing: all of the above", _ms(ray.case.wall_s), _ms(ray.case.cpu_s)],
             ["ask a node for its phase, over Ray", "-", _ms(ray.poll_cpu_s)],
         ]
     yield _table(("Measured: what the driver does", "Wall ms", "CPU ms"), rows)
-    if findings.ray is not None:
+    if ray is not None:
         yield Text(
-            "Real sweeps of 16 cases over nodes of a Ray cluster on this machine, whose workers sleep for 1.25 s a "
-            "case, beside the simulation with the costs above. The workers were started before."
+            f"Real sweeps of {ray.runs[0].cases} cases over nodes of a Ray cluster on this machine, whose workers "
+            f"sleep for {ray.runs[0].case_s:g} s a case, beside the simulation with the costs above. The workers were "
+            "started before."
         )
         alone_s = findings.validated[0][1]
         yield _table(
