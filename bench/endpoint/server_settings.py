@@ -48,9 +48,10 @@ class LoaderSettings:
     def __call__(self) -> Loader:
         """Return the loader. Called on the device's thread once the socket listens, because it imports torch."""
         from bench import packages  # noqa: PLC0415
-        from bench.endpoint.startup import Loader  # noqa: PLC0415
 
         packages.load("`bench serve`", packages.ENDPOINT)
+        from bench.endpoint.startup import Loader  # noqa: PLC0415 - loads torch, which is checked before
+
         offer = self.offer
         many = offer.weights == "local" and len(offer.models) > 1
         return Loader(self.device, self.weights, many, self.dtype, tuple(offer.operations), self.limits)
