@@ -148,7 +148,7 @@ class Reporter:
         self.path: Path | None = None
         self._plan, self._console, self._table_of, self._quiet = plan, console, table_of, quiet
         self._unfinished = _Calls(plan.cases)
-        self._estimate, self._position = Estimate(plan.cases), 0
+        self._estimate = Estimate(plan.cases)
         self._label, self._header = "", header
         self._title = f"{shared.title}  " if shared else ""
         self._told = shared.told if shared else frozenset[str]()
@@ -165,8 +165,9 @@ class Reporter:
     def begun(self, run: Run, path: Path, earlier: Sequence[Record], ready: Ready) -> None:
         resumed = len(earlier)
         self.path, self.finished = path, resumed
-        self._estimate, self._position = Estimate(self._plan.cases), 0
+        self._estimate = Estimate(self._plan.cases)
         for record in earlier:
+            self._estimate.skip(record.case)
             self._unfinished.finish(record)
         if self._header:
             self._say_where(ready)
@@ -217,9 +218,6 @@ class Reporter:
             return 0
 
     def case_begun(self, number: int, case: Case) -> None:
-        for earlier in self._plan.cases[self._position : number - 1]:
-            self._estimate.skip(earlier)
-        self._position = max(self._position, number - 1)
         self._label = label_of(case)
         self._bar.update(self._task, description=label_of(case))
 

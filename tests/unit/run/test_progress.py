@@ -178,6 +178,19 @@ def test_the_estimate_goes_by_pixels() -> None:
     assert estimate.remaining_s == 8.0
 
 
+def test_cases_that_several_cards_have_begun_count_as_long_as_they_are_not_finished() -> None:
+    # Given two cards that have begun a case each
+    text = io.StringIO()
+    reporter = reporter_on(text)
+    reporter.begun(a_run(cases=3), Path("results/x.jsonl"), (), READY)
+    for number in (1, 2):
+        reporter.case_begun(number, CASES[number - 1])
+    # When the first one is finished
+    reporter.case_done(1, measured(case=CASES[0]))
+    # Then the time that is left is known
+    assert "left)" in text.getvalue()
+
+
 def test_every_outcome_has_its_words() -> None:
     assert describe_case(measured(outcome=TimedOut(timeout_s=5, phase="load"))) == "timed out after 5 s (load)"
     assert describe_case(measured(outcome=Crashed(signal="SIGSEGV", phase="run"))) == "crashed (SIGSEGV, run)"
