@@ -169,8 +169,7 @@ class CardExecutor:
             self._refuse_if_cancelled()
             self.close()  # what is only unavailable must not go on measuring
             raise ExecutorLostError(
-                f"Node {self._card.name} was lost while it measured. Finished cases are kept; repeat the command to "
-                "continue."
+                f"Node {self._card.name} was lost.", "Finished cases are kept; repeat the command to continue."
             ) from None
 
     def _refuse_if_cancelled(self) -> None:

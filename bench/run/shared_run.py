@@ -155,7 +155,7 @@ class SharedRun:
             if not self._is_over:
                 self._losses.append(error)
                 if len(self._losses) < len(self.executors) and not isinstance(error, CancelledError):
-                    self.options.warn(f"{error} The other cards measure what it had begun.")
+                    self.options.warn(f"{error.args[0]} The other cards measure what it had begun.")
 
     def _runner(self, executor: Executor, ready: Ready) -> CaseRunner | None:
         """What measures with an executor that is ready; None if its setting differs from that of the others."""
@@ -202,8 +202,7 @@ class SharedRun:
         kept: set[str] = set()
         try:
             for batch in _batches(runner, group):
-                self._keep(batch)
-                kept.update(record.case.id for record in batch)
+                self._keep(batch, kept)
         finally:
             with self._changed:
                 left = tuple(case for case in group.cases if case.id not in kept)
@@ -212,12 +211,14 @@ class SharedRun:
                 self._in_work -= 1
                 self._changed.notify_all()
 
-    def _keep(self, batch: tuple[Record, ...]) -> None:
+    def _keep(self, batch: tuple[Record, ...], kept: set[str]) -> None:
+        """Write records, add their cases to those that are kept, and tell the observer, whatever becomes of that."""
         with self._changed:
             if self._is_over or self._begun is None:
                 raise _StoppedError("The run is over.")
             self._begun.file.append(*batch)
             self._begun.records.extend(batch)
+            kept.update(record.case.id for record in batch)
             for record in batch:
                 self.observer.case_done(self._numbers[record.case.id], record)
 

@@ -204,6 +204,22 @@ def test_a_full_disk_ends_the_run_at_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert all(card.is_closed for card in cards)
 
 
+def test_a_record_is_not_measured_again_because_it_could_not_be_shown(tmp_path: Path) -> None:
+    # Given a case whose record is on disk when what shows it fails
+    cards = [Card("1"), Card("2")]
+
+    def fails(done: int) -> None:
+        raise OSError("no space left for standard error")
+
+    with pytest.raises(OSError, match="standard error"):
+        go(tmp_path, cards, Watcher(fails))
+    (path,) = tmp_path.rglob("*.jsonl")
+    kept = [record.case.id for record in store.read_file(path).records]
+    # Then nobody has begun it again, and it is continued after it
+    assert len(kept) == len(set(kept))
+    assert go(tmp_path, [Card("3")]).resumed == len(kept)
+
+
 def test_a_second_driver_on_the_folder_is_refused(tmp_path: Path) -> None:
     first = Card("1")
     refused: list[BenchError] = []
