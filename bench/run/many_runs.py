@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -79,10 +79,18 @@ def run_side_by_side(
             while futures and wait(futures, timeout=_WAIT_S).not_done:
                 pass
         except KeyboardInterrupt:
-            for executor in itertools.chain.from_iterable(task.executors for task in tasks):
-                executor.cancel()
+            _cancel(itertools.chain.from_iterable(task.executors for task in tasks))
             raise
     return [future.result() for future in futures]
+
+
+def _cancel(executors: Iterable[CancellableExecutor]) -> None:
+    """Cancel all of them, also if Ctrl-C is pressed again meanwhile."""
+    waiting = list(executors)
+    while waiting:
+        with suppress(KeyboardInterrupt):
+            waiting[-1].cancel()
+            waiting.pop()
 
 
 def exit_code(results: Sequence[RunSummary | BenchError]) -> int:

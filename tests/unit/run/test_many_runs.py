@@ -192,6 +192,41 @@ def test_ctrl_c_ends_every_run_keeps_what_is_measured_and_opens_the_locks(
     assert exit_code(results) == 0
 
 
+def test_a_second_ctrl_c_while_cards_are_cancelled_leaves_out_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two cards that measure until they are cancelled
+    cards = [Card(0), Card(1)]
+
+    def until_cancelled(card: Card) -> Callable[[Case], None]:
+        def step(_: Case) -> None:
+            assert card.cancelled.wait(20)
+            raise CancelledError("The run was cancelled.")
+
+        return step
+
+    for card in cards:
+        card._step = until_cancelled(card)
+    # When Ctrl-C is pressed twice: the second time while the last of them is cancelled
+    presses = iter([KeyboardInterrupt])
+    cancel = cards[1].cancel
+
+    def pressed_again() -> None:
+        for press in presses:
+            raise press
+        cancel()
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cards[1], "cancel", pressed_again)
+    monkeypatch.setattr("bench.run.many_runs.wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        together(tmp_path, *cards)
+    # Then every card was cancelled
+    assert all(card.cancelled.is_set() and card.closed.is_set() for card in cards)
+
+
 def test_a_mistake_of_the_program_is_raised_after_the_others_have_ended(tmp_path: Path) -> None:
     def mistake(_: Case) -> None:
         raise ZeroDivisionError
