@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from bench.plan import Plan
     from bench.run.scheduler import RunSummary
 
+#: What an interruption prints while the connection is closed.
+_ALL_MEASURED = "Interrupted after the last case. All results are kept."
+
 
 def check_options(engine: str, device: str, devices: str | None) -> None:
     """Raise ConfigError for a cluster that is not known, and for cards that are chosen by number."""
@@ -62,11 +65,12 @@ def measure(
         any_versions=any_versions,
         exclusive=exclusive,
         vram_limit_bytes=request.limit_bytes,
-        variables=surroundings.shippable(os.environ) | _plugins(),
+        variables=surroundings.shippable(os.environ),
         commit=surroundings.project_commit(),
     )
     where = address.address_of(engine, os.environ.get(address.VARIABLE))
-    with interruptible(sweeps.NOTHING_MEASURED, sigterm=True):
+    results: dict[str, RunSummary | BenchError] = {}
+    with interruptible(lambda: _ALL_MEASURED if results else sweeps.NOTHING_MEASURED, sigterm=True):
         if not request.quiet:
             tell(
                 "Starting Ray on this machine."
@@ -74,19 +78,12 @@ def measure(
                 else f"Connecting to the Ray cluster at {where}."
             )
         with store.sweep_lock(request.out), cluster.connected(where, fleet.variables):
-            results = _results(plan, fleet, request)
+            results |= _results(plan, fleet, request)
     if request.as_json:
         typer.echo(json.dumps(many_progress.summaries_json(results), indent=2))
     elif not request.quiet:
         terminal.show(partial(many_progress.print_summaries, results))
     raise typer.Exit(many_runs.exit_code(list(results.values())))
-
-
-def _plugins() -> dict[str, str]:
-    """The variable that names files with further workloads, which nodes must have too."""
-    from bench.workloads import plugins
-
-    return {plugins.VARIABLE: os.environ[plugins.VARIABLE]} if plugins.VARIABLE in os.environ else {}
 
 
 def _results(plan: Plan, fleet: Fleet, request: RunRequest) -> dict[str, RunSummary | BenchError]:

@@ -16,6 +16,7 @@ import psutil
 from bench.core import identity
 from bench.device.cpu import host
 from bench.doctor import FolderFacts, HostFacts
+from bench.workloads import plugins
 
 PACKAGES = ("hybrid-bench", "torch", "diffusers", "nvidia-ml-py", "pynvml")
 _CPUS = Path("/sys/devices/system/cpu")
@@ -78,8 +79,12 @@ def variables(environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
 
 
 def shippable(environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
-    """Return the variables that can change a measurement, as they are, except those that name cards or files here."""
-    names = variables(environment).keys() - {"CUDA_VISIBLE_DEVICES", "LD_PRELOAD"}
+    """Return the variables that other machines need to do the same, as they are.
+
+    Those that can change a measurement, except those that name cards or files here, and the one that names files with
+    further workloads.
+    """
+    names = variables(environment).keys() - {"CUDA_VISIBLE_DEVICES", "LD_PRELOAD"} | {plugins.VARIABLE}
     return {name: value for name, value in environment.items() if name in names}
 
 

@@ -125,5 +125,9 @@ def test_variables_for_other_machines_are_as_they_are_and_name_no_cards_or_files
         "CUDA_VISIBLE_DEVICES": "1",
         "LD_PRELOAD": "/usr/lib/libjemalloc.so",
         "HOME": "/root",
+        "BENCH_WORKLOADS": "/srv/toy.py",
     }
-    assert surroundings.shippable(environment) == {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}
+    assert surroundings.shippable(environment) == {
+        "PYTORCH_ALLOC_CONF": "expandable_segments:True",
+        "BENCH_WORKLOADS": "/srv/toy.py",
+    }
