@@ -91,6 +91,9 @@ class RunRequest:
             return ClusterSweep(id=timestamp(datetime.now(UTC)), runs=runs, shared=shared)
         if not self.quiet:
             tell(f"Continuing the sweep of {unfinished.id}. What is finished is not measured again without --fresh.")
+        if unfinished.runs > runs:
+            what = "types of cards" if shared else "cards"
+            tell(f"warning: this sweep has {unfinished.runs} {what}, but only {runs} can be reached now.")
         return unfinished
 
     def print_plan(self, plan: Plan) -> None:

@@ -113,14 +113,15 @@ def serve(settings: Settings, options: Chosen, host: str, port: int, *, as_json:
     out, stop = _Output(sys.stdout, as_json, quiet), _Stop()
     out.say("Starting Ray on this machine." if where == address.OWN else f"Connecting to the Ray cluster at {where}.")
     variables = surroundings.shippable(os.environ) | {proxy.VARIABLE: proxy.IMPORT_PATH}
-    with cluster.connected(where, variables), stop.noted():
-        app = _deployed(settings, options, (host, port), count, gpus, out)
-        try:
-            _serve_until_stopped(app, settings, stop, out)
-        finally:
-            app.stop(lambda text: out.say(f"warning: {text}", always=True))
-            if where != address.OWN and app.is_alone:
-                app.shut_down_if_unused()
+    with stop.noted(), cluster.connected(where, variables):
+        if not stop.is_wanted:
+            app = _deployed(settings, options, (host, port), count, gpus, out)
+            try:
+                _serve_until_stopped(app, settings, stop, out)
+            finally:
+                app.stop(lambda text: out.say(f"warning: {text}", always=True))
+                if where != address.OWN and app.is_alone:
+                    app.shut_down_if_unused()
     out.say("stopped")
 
 

@@ -95,6 +95,8 @@ def start(host: str, port: int) -> None:
             controller_options={"runtime_env": {"env_vars": {proxy.VARIABLE: proxy.IMPORT_PATH, **_PATIENT}}},
         )
     except (RayError, RuntimeError, ValueError, TimeoutError) as error:
+        with contextlib.suppress(RayError, RuntimeError, TimeoutError):
+            serve.shutdown()  # what there is of it would be taken for somebody else's
         raise BenchError(
             f"--host {host} --port {port}: Ray's proxy could not start ({_brief(str(error))}). Check the address, or "
             "choose another port with --port."
