@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,20 +48,21 @@ class LocalCluster:
         """Kill a node of this type without a word."""
         self.ray.remove_node(self.nodes[name].pop(), allow_graceful=False)
 
-    def start(self, *arguments: str, seconds: float = 0) -> subprocess.Popen[str]:
-        """Start `bench` with these arguments and the worker that sleeps for so long over a case."""
+    def start(self, *arguments: str, gate: Path | None = None) -> subprocess.Popen[str]:
+        """Start `bench` with these arguments and workers that sleep; none gets beyond two cases without the gate."""
+        gated = {"STANDIN_GATE": str(gate)} if gate else {}
         return subprocess.Popen(
             [*FLEET, *arguments],
-            env={**os.environ, **_QUIET, "RAY_ADDRESS": self.address, "STANDIN_SECONDS": str(seconds)},
+            env={**os.environ, **_QUIET, "RAY_ADDRESS": self.address, **gated},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def bench(self, *arguments: str, seconds: float = 0) -> tuple[int, str, str]:
+    def bench(self, *arguments: str) -> tuple[int, str, str]:
         """The exit code and what was printed, on standard output and standard error."""
-        process = self.start(*arguments, seconds=seconds)
-        output, errors = process.communicate(timeout=200)
+        process = self.start(*arguments)
+        output, errors = process.communicate(timeout=300)
         return process.returncode, output, errors
 
 
@@ -94,24 +95,22 @@ def records(results: Path, word: str = "") -> list[Record]:
     return [record for path in paths for record in store.read_file(path).records]
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 150) -> None:
-    """Wait until the condition holds."""
-    deadline = time.monotonic() + seconds
+def wait_for(condition: Callable[[], object], what: str, process: subprocess.Popen[str] | None = None) -> None:
+    """Wait until the condition holds; fails if this process ends before, or after five minutes."""
+    deadline = time.monotonic() + 300
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.02)
+        assert process is None or process.poll() is None, f"it ended before {what}: {process.communicate()}"
+        assert time.monotonic() < deadline, f"waited for {what}"
+        time.sleep(0.05)
 
 
-def lines(results: Path, word: str) -> int:
-    """How many lines the files have in the folders whose names have this word."""
-    return sum(path.read_bytes().count(b"\n") for path in results.rglob("*.jsonl") if word in path.parent.name)
+def workers_at(gate: Path) -> Sequence[psutil.Process]:
+    """The workers that this gate was named to."""
+    return [process for process in psutil.process_iter() if _gate_of(process) == str(gate)]
 
 
-def workers(marker: str) -> Sequence[psutil.Process]:
-    """The processes with this word in their command."""
-    return [process for process in psutil.process_iter(["cmdline"]) if marker in (process.info["cmdline"] or [])]
-
-
-def environment(address: str) -> Mapping[str, str]:
-    """The environment of a driver of the cluster at this address."""
-    return {**os.environ, **_QUIET, "RAY_ADDRESS": address}
+def _gate_of(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get("SLEEPING_GATE")
+    except psutil.Error:  # it has ended, or is not ours
+        return None

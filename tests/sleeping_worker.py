@@ -8,6 +8,7 @@ What it pretends is in environment variables:
 - SLEEPING_DEVICE: the device's name; `Sleeping CPU`, or `Sleeping GPU` if it was started for cuda.
 - SLEEPING_UUID: the UUID of a GPU, from which its identity is made; none unless set.
 - SLEEPING_NO_CUDA: if set, there is no CUDA here: a start for cuda is refused.
+- SLEEPING_GATE: a file without which no worker gets beyond its second case.
 - SLEEPING_LOG: a file to which it appends the id of each case that begins.
 
 Its figures follow from the case, so two runs of a case agree. Its records say that it stood in for a device, and
@@ -34,6 +35,8 @@ from bench.workloads import models
 
 _TOTAL_BYTES = 8 * 2**30
 _SAMPLES = 5
+#: How many cases a worker measures before it waits for the gate.
+BEFORE_GATE = 2
 
 
 class SleepingSession:
@@ -46,6 +49,7 @@ class SleepingSession:
         name = os.environ.get("SLEEPING_DEVICE") or ("Sleeping GPU" if is_gpu else "Sleeping CPU")
         uuid = os.environ.get("SLEEPING_UUID")
         self.held = StandInDevice()
+        self._begun = 0
         self.ready = Ready(
             device=Device(
                 kind="cuda" if is_gpu else "cpu",
@@ -70,9 +74,12 @@ class SleepingSession:
         """Sleep, half of the time while loading."""
         _log(case)
         seconds = float(os.environ.get("SLEEPING_SECONDS", "0.05"))
+        self._begun += 1
         for phase in ("load", "run"):
             begin(phase)
             time.sleep(seconds / 2)
+        if self._begun > BEFORE_GATE:
+            _wait_for_gate()
         return _done(case)
 
     def run_interleaved(
@@ -91,6 +98,12 @@ def _done(case: Case) -> Done:
     memory = Memory(percent=size / _TOTAL_BYTES * 100, peak_bytes=size)
     tiles = None if case.tiling == "off" else len(models.workload(case.model).passes(case))
     return Done(outcome=Measured(), stages=(Stage(name=case.operation, timing=timing, memory=memory, tiles=tiles),))
+
+
+def _wait_for_gate() -> None:
+    gate = os.environ.get("SLEEPING_GATE")
+    while gate and not Path(gate).exists():
+        time.sleep(0.02)
 
 
 def _log(case: Case) -> None:
