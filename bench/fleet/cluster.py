@@ -145,14 +145,18 @@ def _why_not(text: str, address: str) -> str:
         )
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     reason = printable(lines[-1], 300).rstrip(".") if lines else "Ray gives no reason"
-    return f"The Ray cluster at {where} can't be used: {reason}. Check it with `ray status`."
+    return (
+        f"The Ray cluster at {where} can't be used: {reason}. {VARIABLE} takes the port of the cluster (usually 6379), "
+        "and --on ray://HOST:PORT that of its Ray Client server (usually 10001)."
+    )
 
 
 def nodes(*, on_cpu: bool) -> list[Node]:
     """The live nodes that may measure, with their facts, which a short task on each looks up.
 
-    Those that have or declare accelerators; if there are none, `on_cpu`, those with a processor. Raises ClusterError
-    for one that does not answer.
+    Those that have or declare accelerators; if there are none, `on_cpu`, those with a processor. One that is lost
+    meanwhile is left out: Ray may notice that a node has died only when it is asked. Raises ClusterError for one that
+    lives and does not answer.
     """
     alive = [node for node in ray.nodes() if node["Alive"]]
     wanted = [node for node in alive if node["Resources"].get("GPU", 0) >= 1 or (on_cpu and _declared(node))]
@@ -163,7 +167,18 @@ def nodes(*, on_cpu: bool) -> list[Node]:
         look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote()
         for node in wanted
     ]
-    return [_node(node, _facts(node, reference)) for node, reference in zip(wanted, asked, strict=True)]
+    looked = [_node_if_alive(node, reference) for node, reference in zip(wanted, asked, strict=True)]
+    return [node for node in looked if node is not None]
+
+
+def _node_if_alive(described: Mapping[str, Any], reference: Any) -> Node | None:
+    """The node with its facts; None if it is dead."""
+    try:
+        return _node(described, _facts(described, reference))
+    except ClusterError:
+        if any(node["Alive"] for node in ray.nodes() if node["NodeID"] == described["NodeID"]):
+            raise
+        return None
 
 
 def _facts(described: Mapping[str, Any], reference: Any) -> node_facts.NodeFacts:

@@ -125,3 +125,16 @@ def test_a_node_s_type_is_its_resource_or_else_its_label() -> None:
         ("10.0.0.3", 2, 4.0),
         ("big", 1, 0),
     ]
+
+
+def test_a_node_that_has_died_is_left_out_and_one_that_lives_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_answer(*_: object) -> NodeFacts:
+        raise ClusterError("it does not answer")
+
+    described = {"NodeID": "n1", "NodeManagerAddress": "10.0.0.3", "Resources": {"GPU": 1.0}}
+    monkeypatch.setattr(cluster, "_facts", no_answer)
+    monkeypatch.setattr(cluster.ray, "nodes", lambda: [described | {"Alive": False}])
+    assert cluster._node_if_alive(described, None) is None
+    monkeypatch.setattr(cluster.ray, "nodes", lambda: [described | {"Alive": True}])
+    with pytest.raises(ClusterError, match="does not answer"):
+        cluster._node_if_alive(described, None)
