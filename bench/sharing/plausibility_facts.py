@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.analysis.plausibility.finding import Facts, case_on_device
+from bench.analysis.plausibility.finding import Facts, case_on_device, rates_of
 from bench.config import Gpus
 from bench.errors import ResultsError
 from bench.record import Ceilings, Record, timestamp
@@ -30,7 +30,7 @@ def facts(records: Sequence[Record], out: Path, gpus: Gpus, ceilings: Sequence[C
         now=timestamp(datetime.now(UTC)),
         cards=dict(gpus.cards),
         known=known,
-        ceilings={each.device.name: each for each in ceilings},
+        ceilings={rates_of(each): each for each in ceilings},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.analysis.plausibility.finding import Facts, Finding, Subject
+from bench.analysis.plausibility.finding import Facts, Finding, Subject, differs
 from bench.config import card_names
 from bench.config.gpus import Gpu
 from bench.core.units import format_bytes
@@ -13,6 +13,9 @@ from bench.record import Device, GpuSettings
 _FILE = "configs/gpus.yaml"
 #: The driver's total is what torch's is a part of; they are read by different libraries (assumed: within 1%).
 _ALIKE = 0.01
+#: How far the multiprocessors of two cards of one name may differ that have other memory: the RTX 3050 of 6 GB has 18,
+#: that of 8 GB 20; the RTX 2060 of 12 GB has 34, that of 6 GB 30.
+_ANOTHER_CUT = 0.15
 
 
 def check(subject: Subject, facts: Facts) -> Iterator[Finding]:
@@ -68,9 +71,12 @@ def _of_card(subject: Subject, facts: Facts, settings: GpuSettings | None) -> It
         yield subject.refuse("capability of the card", figure, f"this card's is {' or '.join(capabilities)}", _FILE)
     counts = {gpu.sm_count for gpu in alike if gpu.sm_count is not None}
     if settings.multiprocessors is not None and counts and settings.multiprocessors not in counts and not settings.mig:
+        has_its_memory = device.total_bytes is None or any(_has_memory(device.total_bytes, gpu) for gpu in alike)
+        is_near = any(not differs(settings.multiprocessors, count, _ANOTHER_CUT) for count in counts)
+        make = subject.doubt if is_near and not has_its_memory else subject.refuse
         figure = f"multiprocessors is {settings.multiprocessors}"
         known = " or ".join(map(str, sorted(counts)))
-        yield subject.refuse("multiprocessors", figure, f"this card has {known}", _FILE)
+        yield make("multiprocessors", figure, f"this card has {known}", _FILE)
 
 
 def _has_memory(total_bytes: int, gpu: Gpu) -> bool:

@@ -18,7 +18,7 @@ from bench.analysis.plausibility import (
     siblings,
     telemetry_figures,
 )
-from bench.analysis.plausibility.finding import SEVERITIES, Expected, Facts, Finding, Subject
+from bench.analysis.plausibility.finding import SEVERITIES, Expected, Facts, Finding, Subject, rates_of
 from bench.record import Record
 
 
@@ -62,7 +62,7 @@ def _of_record(subject: Subject, expected: Expected, facts: Facts) -> Iterator[F
     yield from device_facts.check(subject, facts)
     yield from telemetry_figures.check(subject)
     yield from outcome_figures.check(subject, expected)
-    yield from expected_figures.check(subject, expected, facts.ceilings.get(subject.record.device.name))
+    yield from expected_figures.check(subject, expected, facts.ceilings.get(rates_of(subject.record)))
     if subject.record.environment is None or subject.record.environment.stand_in is None:
         yield from clock_grid.check(subject)  # the clock of a stand-in is not the device's
 

@@ -17,20 +17,22 @@ _MODEL = "the model of times (reports/time_model.md)"
 _ABOVE_RATED, _FAR_ABOVE_RATED = 1.0, 1.15
 #: How many times the predicted time, to either side, is doubtful, and on the quick side refused. The docs' figures are
 #: 0.92 to 1.22 times what the model gives within its fit. The slow side is never refused: a card may be throttled.
-_DOUBTFUL_TIMES, _REFUSED_TIMES, _DOUBTFUL_SLOW = 1.6, 2.5, 3.0
+DOUBTFUL_TIMES, _REFUSED_TIMES, _DOUBTFUL_SLOW = 1.6, 2.5, 3.0
 #: The same beyond the range where the case goes beyond the fit.
 _DOUBTFUL_BEYOND, _REFUSED_BEYOND = 1.1, 2.0
+#: Other versions of diffusers compute a model a little differently (assumed: at most 5%).
+_OTHER_VERSION = 0.05
 #: Peak allocated has no band: live tensors are a lower bound (assumed: 2% for other versions of torch), and kernels
 #: with the largest workspaces an upper one (assumed: twice).
 _BELOW_LIVE, _FAR_BELOW_LIVE, _ABOVE_TAKEN = 0.98, 0.9, 2.0
 #: How far peak reserved may be outside its predicted band (the docs' figures: within it).
 _DOUBTFUL_RESERVED = 1.3
-#: A resident set grows by the live tensors, less what the heap had free. In the committed runs of a CPU that is at
-#: least 0.98 times the live tensors.
-_OF_LIVE, _FAR_OF_LIVE, _REUSED_BYTES = 0.9, 0.75, 8 * MIB
+#: A resident set grows by the live tensors, less what the heap had free and what was swapped out. In the committed runs
+#: of a CPU that is at least 0.98 times the live tensors; a machine that swaps, or another allocator, may give half.
+_OF_LIVE, _FAR_OF_LIVE, _REUSED_BYTES = 0.9, 0.4, 8 * MIB
 #: A ceiling is a large matrix product that was measured, at another moment. Convolutions by Winograd's algorithm take
-#: up to 2.25 times fewer operations than are counted.
-_ABOVE_CEILING, _FAR_ABOVE_CEILING = 1.3, 2.5
+#: up to 2.25 times fewer operations than are counted, and a GPU may have been slowed down then, by a battery, say.
+_ABOVE_CEILING, _FAR_ABOVE_CEILING = 1.3, {"cpu": 2.5, "cuda": 4.0}
 
 
 def check(subject: Subject, expected: Expected, ceilings: Ceilings | None) -> Iterator[Finding]:
@@ -56,7 +58,8 @@ def check(subject: Subject, expected: Expected, ceilings: Ceilings | None) -> It
 def _exact(subject: Subject, stage: Stage, expected: Expected) -> Iterator[Finding]:
     if expected.flops is not None and stage.flops is not None and differs(stage.flops, expected.flops):
         figure = f"flops are {format_metric('flops', stage.flops)}"
-        yield subject.refuse("operations", figure, f"it takes {format_metric('flops', expected.flops)}", _TRACE)
+        make = subject.refuse if differs(stage.flops, expected.flops, _OTHER_VERSION) else subject.doubt
+        yield make("operations", figure, f"it takes {format_metric('flops', expected.flops)}", _TRACE)
     if expected.has_tiles and stage.tiles != expected.tiles and (stage.tiles is not None or expected.tiles is None):
         yield subject.refuse("tiles", f"tiles are {stage.tiles}", f"a call computes {expected.tiles}", "the case")
     weights = stage.memory.weights_bytes if stage.memory is not None else None
@@ -104,7 +107,8 @@ def _ceiling(subject: Subject, ceilings: Ceilings, per_second: float) -> Iterato
     most = ceilings.flops_per_second(subject.record.case.dtype)
     if most is None or per_second <= _ABOVE_CEILING * most:
         return
-    make = subject.refuse if per_second > _FAR_ABOVE_CEILING * most else subject.doubt
+    far = _FAR_ABOVE_CEILING.get(subject.record.device.kind, 0.0)
+    make = subject.refuse if per_second > far * most else subject.doubt
     figure = f"the quickest sample is {format_metric('achieved', per_second)}"
     yield make("ceiling", figure, f"the device's ceiling is {format_metric('achieved', most)}", "ceilings.json")
 
@@ -125,7 +129,7 @@ def _time(subject: Subject, time: ExpectedTime) -> Iterator[Finding]:
 
 def _against_model(subject: Subject, time: ExpectedTime, seconds: float, median_s: float) -> Iterator[Finding]:
     if time.between is None:
-        quick, too_quick, slow = seconds / _DOUBTFUL_TIMES, seconds / _REFUSED_TIMES, seconds * _DOUBTFUL_SLOW
+        quick, too_quick, slow = seconds / DOUBTFUL_TIMES, seconds / _REFUSED_TIMES, seconds * _DOUBTFUL_SLOW
         bound = f"about {format_seconds(seconds)} is predicted"
     else:
         least_s, most_s = time.between.least_s, time.between.most_s

@@ -125,7 +125,7 @@ class Facts:
         cards: the cards in gpus.yaml by the name that torch reports.
         now: UTC, as records have it.
         known: earlier records of the same cards, by case and device.
-        ceilings: the highest rates measured on devices, by the device's name.
+        ceilings: the highest rates measured on devices, by `rates_of`.
     """
 
     expect: Expect
@@ -133,12 +133,22 @@ class Facts:
     now: str
     cards: dict[str, Gpu] = field(default_factory=dict)
     known: dict[tuple[str, str, str | None, int | None], tuple[Record, ...]] = field(default_factory=dict)
-    ceilings: dict[str, Ceilings] = field(default_factory=dict)
+    ceilings: dict[tuple[str, int | None], Ceilings] = field(default_factory=dict)
 
 
 def case_on_device(record: Record) -> tuple[str, str, str | None, int | None]:
     """The key under which `Facts.known` has records: case, device and limit."""
     return (record.case.id, record.device.name, record.device.identity, record.vram_limit_bytes)
+
+
+def rates_of(measured: Record | Ceilings) -> tuple[str, int | None]:
+    """The key under which `Facts.ceilings` has a device's rates: its name, and a processor's threads.
+
+    A machine in a cloud has a part of a processor, by the processor's whole name.
+    """
+    environment = measured.environment
+    is_processor = measured.device.kind == "cpu"
+    return measured.device.name, environment.threads if environment is not None and is_processor else None
 
 
 def differs(value: float, other: float, tolerance: float = 1e-9) -> bool:

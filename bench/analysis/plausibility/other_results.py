@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bench.analysis.plausibility.copied_samples import Samples
 from bench.analysis.plausibility.finding import Facts, Finding, Subject, case_on_device
 from bench.core.units import format_bytes, format_seconds
 from bench.record import Record, grouped
@@ -26,7 +27,7 @@ def check(records: Sequence[Record], facts: Facts) -> Iterator[Finding]:
 
 def _compared(subject: Subject, earlier: Record) -> Iterator[Finding]:
     record = subject.record
-    if is_copy(record, earlier):
+    if _is_copy(record, earlier):
         figure, bound = "most of its samples", f"run {earlier.run.id} has the same"
         yield subject.refuse("copied samples", figure, bound, _KNOWN)
         return
@@ -42,15 +43,11 @@ def _compared(subject: Subject, earlier: Record) -> Iterator[Finding]:
         yield subject.doubt("earlier results", figure, f"run {earlier.run.id} has {format_bytes(peaks[1])}", _KNOWN)
 
 
-def is_copy(record: Record, earlier: Record) -> bool:
-    """Whether most samples of a record are those of an earlier one, in whatever order."""
-    samples, others = _samples(record), set(_samples(earlier))
-    is_fine = len(set(samples)) > len(samples) / 2  # a coarse clock repeats itself in short calls
-    return len(samples) > 2 and is_fine and 2 * sum(second in others for second in samples) > len(samples)
-
-
-def _samples(record: Record) -> list[float]:
-    return [second for stage in record.stages if stage.timing for second in stage.timing.samples_s]
+def _is_copy(record: Record, earlier: Record) -> bool:
+    """Whether most samples of a stage are those of an earlier record, in whatever order."""
+    samples = Samples()
+    samples.add(earlier)
+    return any(samples.copied(stage.timing) for stage in record.stages if stage.timing is not None)
 
 
 def _identities(records: Sequence[Record], facts: Facts) -> Iterator[Finding]:

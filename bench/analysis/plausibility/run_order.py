@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -17,14 +18,25 @@ _SLACK_S, _FAR_S = 2.0, 60.0
 _AHEAD = timedelta(hours=26)
 #: No case takes longer (30 days).
 _LONGEST_S = 30 * 86400.0
+#: How often a machine's clock may have been set back in the runs of a bundle.
+_SET_BACK = 2
 _ORDER = "a card measures one case after another"
 
 
 def check(records: Sequence[Record], facts: Facts) -> Iterator[Finding]:
-    """Moments of all records of a bundle."""
-    for group in grouped(records, lambda record: record.run.id):
-        yield from _one_run(group, facts)
-    yield from _runs_at_once(records)
+    """Moments of all records of a bundle.
+
+    A clock that was set back between two cases explains what else would be refused, once or twice.
+    """
+    runs = grouped(records, lambda record: record.run.id)
+    findings = list(_runs_at_once(records))
+    for run in runs:
+        yield from _own_moments(run, facts)
+        findings += _before_their_run(run)
+        findings += _overlaps([record for record in run if not record.interleaved_with])
+    is_set_back = 0 < sum(map(_times_set_back, runs)) <= _SET_BACK
+    for finding in findings:
+        yield replace(finding, severity="doubtful") if is_set_back else finding
 
 
 def _moment(text: str) -> datetime | None:
@@ -41,7 +53,15 @@ def _span(record: Record) -> tuple[datetime, datetime] | None:
     return None if end is None or wall_s > _LONGEST_S else (end - timedelta(seconds=wall_s), end)
 
 
-def _one_run(records: Sequence[Record], facts: Facts) -> Iterator[Finding]:
+def _times_set_back(records: Sequence[Record]) -> int:
+    """How often a run's moments go back by far, from its begin on, in the order of its lines."""
+    moments = [_moment(records[0].run.started_at), *(_moment(record.recorded_at) for record in records)]
+    known = [moment for moment in moments if moment is not None]
+    return sum((before - after).total_seconds() > _FAR_S for before, after in pairwise(known))
+
+
+def _own_moments(records: Sequence[Record], facts: Facts) -> Iterator[Finding]:
+    """Moments that are none, and those that are still to come."""
     now = _moment(facts.now)
     for record in records:
         subject = Subject.of(record)
@@ -51,15 +71,23 @@ def _one_run(records: Sequence[Record], facts: Facts) -> Iterator[Finding]:
             bound = "moments are UTC as 2026-01-31T12:00:00.000000Z, and a case takes less than 30 days"
             yield subject.refuse("moments", figure, bound, "the schema")
             continue
-        begun, ended = span
-        if now is not None and ended > now + _AHEAD:
+        if now is not None and span[1] > now + _AHEAD:
             yield subject.refuse(
                 "moments", f"recorded_at is {record.recorded_at}", f"it is {facts.now}", "this machine"
             )
-        if not record.interleaved_with and (started - begun).total_seconds() > _FAR_S:
-            figure = f"it began {format_seconds((started - begun).total_seconds())} before its run"
-            yield subject.refuse("moments", figure, f"the run began at {record.run.started_at}", "run.started_at")
-    yield from _overlaps([record for record in records if not record.interleaved_with])
+
+
+def _before_their_run(records: Sequence[Record]) -> Iterator[Finding]:
+    """Cases that began before their run did."""
+    for record in records:
+        started, span = _moment(record.run.started_at), _span(record)
+        if started is None or span is None or record.interleaved_with:
+            continue
+        early_s = (started - span[0]).total_seconds()
+        if early_s > _FAR_S:
+            figure = f"it began {format_seconds(early_s)} before its run"
+            bound = f"the run began at {record.run.started_at}"
+            yield Subject.of(record).refuse("moments", figure, bound, "run.started_at")
 
 
 def _overlaps(records: Iterable[Record]) -> Iterator[Finding]:

@@ -6,15 +6,17 @@ import statistics
 from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 
-from bench.analysis.plausibility.expected_figures import achieved_s
+from bench.analysis.plausibility.copied_samples import Samples
+from bench.analysis.plausibility.expected_figures import DOUBTFUL_TIMES, achieved_s
 from bench.analysis.plausibility.finding import Expect, Finding, Subject
 from bench.analysis.plausibility.sample_statistics import called_s
 from bench.core.units import format_bytes, format_seconds
 from bench.record import Case, Measured, OutOfMemory, Record, alike_but_for, grouped
 
 #: How far a case's speed may be from that of the others of its run, as a factor. Of the docs' figures and the committed
-#: runs of a CPU it is at most 1.8 (tests keep that). Only a GPU's case that is too quick is refused: any may be slowed
-#: down, and a processor, which other programs use too, is slow at small cases: beyond the second it is doubtful.
+#: runs of a CPU it is at most 1.8 (tests keep that). Only a GPU's case that is too quick is refused, and only if it is
+#: so by the prediction too: any may be slowed down, most of a run too, and a processor, which other programs use too,
+#: is slow at small cases: beyond the second it is doubtful.
 _DOUBTFUL_SPEED, _REFUSED_SPEED = 2.0, 3.0
 _LEAST_CASES = 4
 #: A larger case may be this much quicker by noise, or by kernels that suit it better.
@@ -23,6 +25,8 @@ _QUICKER = 1.3
 _LOWER = 1.25
 #: Once a model is loaded, a case's time besides its calls does not grow with them.
 _MOSTLY_CALLS = 2.5
+#: The most cases of which each is compared with every other; of more, only those next in size.
+_MOST_COMPARED = 300
 _AXES = ("width", "height", "frames", "batch", "tokens")
 _SIBLINGS = "other records of the run"
 
@@ -38,21 +42,16 @@ def check(records: Sequence[Record], expect: Expect) -> Iterator[Finding]:
 
 
 def _copies(records: Sequence[Record]) -> Iterator[Finding]:
-    """Samples that another case has too. One equal time may happen; most of them do not."""
-    seen: dict[float, Record] = {}
+    """Samples that another case has too. Some equal times may happen; most of them do not."""
+    seen = Samples()
     for record in records:
-        samples = [second for stage in record.stages if stage.timing for second in stage.timing.samples_s]
-        twins = [seen[second] for second in samples if second in seen]
-        if len(samples) > 2 and 2 * len(twins) > len(samples) and _is_fine(samples):
-            figure = f"{len(twins)} of its {len(samples)} samples"
-            bound = f"{Subject.of(twins[0]).where} has the same"
-            yield Subject.of(record).refuse("copied samples", figure, bound, _SIBLINGS)
-        seen |= {second: record for second in samples if second not in seen}
-
-
-def _is_fine(samples: Sequence[float]) -> bool:
-    """Whether the samples differ from each other: a coarse clock repeats itself in short calls."""
-    return len(set(samples)) > len(samples) / 2
+        for timing in (stage.timing for stage in record.stages if stage.timing is not None):
+            copied = seen.copied(timing)
+            if copied is not None:
+                figure = f"{copied[0]} of its {len(timing.samples_s)} samples"
+                bound = f"{Subject.of(copied[1]).where} has the same"
+                yield Subject.of(record).refuse("copied samples", figure, bound, _SIBLINGS)
+        seen.add(record)
 
 
 def _speeds(records: Sequence[Record], expect: Expect) -> Iterator[Finding]:
@@ -71,7 +70,7 @@ def _speeds(records: Sequence[Record], expect: Expect) -> Iterator[Finding]:
             is_cuda = record.device.kind == "cuda"
             if factor > (_DOUBTFUL_SPEED if is_cuda else _REFUSED_SPEED):
                 is_quicker = ratio < usual
-                is_refused = is_quicker and factor > _REFUSED_SPEED and is_cuda
+                is_refused = is_quicker and factor > _REFUSED_SPEED and is_cuda and ratio * DOUBTFUL_TIMES < 1
                 make = Subject.of(record).refuse if is_refused else Subject.of(record).doubt
                 word = "quicker" if is_quicker else "slower"
                 timing = record.timing
@@ -87,10 +86,15 @@ def _area(case: Case) -> int:
 def _sizes(records: Sequence[Record]) -> Iterator[Finding]:
     """Pairs of cases that differ in size alone."""
     for group in grouped(records, lambda record: alike_but_for(record.case, *_AXES)):
-        for first, second in combinations(group, 2):
+        is_small = len(group) <= _MOST_COMPARED
+        for first, second in combinations(group, 2) if is_small else pairwise(sorted(group, key=_area_of)):
             small, large = (first, second) if _area(first.case) < _area(second.case) else (second, first)
             if _is_larger(small.case, large.case):
                 yield from _pair(small, large)
+
+
+def _area_of(record: Record) -> int:
+    return _area(record.case)
 
 
 def _is_larger(small: Case, large: Case) -> bool:

@@ -9,9 +9,11 @@ from bench.core.units import format_count, format_seconds
 from bench.record import GpuSettings, Spread, Telemetry
 
 _NVML = "NVML"
-#: How far a clock or a power may be above what NVML calls the highest (assumed: readings of power are averages with
-#: peaks of their own).
-_ABOVE_CLOCK, _ABOVE_POWER = 1.03, 1.5
+#: How far a clock may be above what NVML calls the highest: beyond the first it is doubtful, because an offset that
+#: NVML's limit leaves out can raise clocks, and beyond the second refused (assumed).
+_ABOVE_CLOCK, _FAR_ABOVE_CLOCK = 1.03, 1.3
+#: The same of power: readings are averages with peaks of their own, and a laptop's limit moves with its load (assumed).
+_ABOVE_POWER, _FAR_ABOVE_POWER = 1.5, 3.0
 #: A GPU slows down far below the first, and is off at the second (degrees Celsius, assumed).
 _HOTTEST = 125.0
 #: The least share of the counted time that timed calls fill, below which no energy is recorded (device/cuda/telemetry).
@@ -60,20 +62,17 @@ def _spreads(subject: Subject, telemetry: Telemetry) -> Iterator[Finding]:
 
 def _limits(subject: Subject, telemetry: Telemetry, settings: GpuSettings) -> Iterator[Finding]:
     bounds = (
-        ("sm_clock_hz", telemetry.sm_clock_hz, "sm_clock_max_hz", settings.sm_clock_max_hz, _ABOVE_CLOCK),
-        (
-            "memory_clock_hz",
-            telemetry.memory_clock_hz,
-            "memory_clock_max_hz",
-            settings.memory_clock_max_hz,
-            _ABOVE_CLOCK,
-        ),
-        ("power_w", telemetry.power_w, "power_limit_w", settings.power_limit_w, _ABOVE_POWER),
+        ("sm_clock_hz", "sm_clock_max_hz", _ABOVE_CLOCK, _FAR_ABOVE_CLOCK),
+        ("memory_clock_hz", "memory_clock_max_hz", _ABOVE_CLOCK, _FAR_ABOVE_CLOCK),
+        ("power_w", "power_limit_w", _ABOVE_POWER, _FAR_ABOVE_POWER),
     )
-    for name, spread, most_name, most, factor in bounds:
+    for name, limit, doubtful, refused in bounds:
+        spread: Spread | None = getattr(telemetry, name)
+        most: float | None = getattr(settings, limit)
         value = None if spread is None else spread.median if name == "power_w" else spread.high
-        if value is not None and most is not None and value > factor * most:
-            yield subject.refuse("telemetry", f"telemetry.{name} is {value:g}", f"{most_name} is {most:g}", _NVML)
+        if value is not None and most is not None and value > doubtful * most:
+            make = subject.refuse if value > refused * most else subject.doubt
+            yield make("telemetry", f"telemetry.{name} is {value:g}", f"{limit} is {most:g}", _NVML)
 
 
 def _energy(subject: Subject, telemetry: Telemetry, busy_s: float, calls: int) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,12 +15,15 @@ import sent_bundles
 import volunteer_records
 from factories import rewritten
 
+from bench.analysis.plausibility.clock_grid import float32, is_on_grid
+from bench.analysis.plausibility.copied_samples import Samples
 from bench.analysis.plausibility.examine import examine
-from bench.analysis.plausibility.finding import Facts, Finding, case_on_device
+from bench.analysis.plausibility.finding import Facts, Finding, case_on_device, rates_of
 from bench.config import load_gpus
 from bench.core.units import GIB, MIB
 from bench.record import Memory, OutOfMemory, Record, Spread, TimedOut, Timing, timestamp
 from bench.sharing.plausibility_facts import facts
+from bench.store import read_ceilings
 
 GPUS = load_gpus()
 LATER = facts((), volunteer_records.NOWHERE, GPUS)
@@ -76,6 +79,14 @@ def device(record: Record, **fields: Any) -> Record:
     return record.model_copy(update={"device": record.device.model_copy(update=fields)})
 
 
+def overclocked(record: Record) -> Spread:
+    """A clock that an offset raised above the highest that NVML knows."""
+    assert record.environment is not None
+    assert record.environment.gpu is not None
+    hertz = 1.1 * (record.environment.gpu.sm_clock_max_hz or 0.0)
+    return Spread(low=hertz, median=hertz, high=hertz)
+
+
 EDITS: list[tuple[str, str, Callable[[Record], Record]]] = [
     ("refused", "median", lambda r: timing(r, median_s=min(r.timing.samples_s))),
     ("refused", "interval", lambda r: timing(r, interval_s=(r.timing.samples_s[0], r.timing.samples_s[0]))),
@@ -100,6 +111,8 @@ EDITS: list[tuple[str, str, Callable[[Record], Record]]] = [
     ("refused", "capability of the card", lambda r: environment(r, compute_capability="8.9")),
     ("refused", "multiprocessors", lambda r: environment(r, multiprocessors=128)),
     ("doubtful", "memory of the card", lambda r: device(r, total_bytes=12 * GIB)),
+    ("doubtful", "operations", lambda r: rewritten(r, flops=int(r.flops * 1.01))),
+    ("doubtful", "telemetry", lambda r: telemetry(r, sm_clock_hz=overclocked(r))),
     ("refused", "memory of the card", lambda r: device(r, nvml_total_bytes=12 * GIB)),
     ("refused", "telemetry", lambda r: telemetry(r, power_w=Spread(low=9, median=8, high=7))),
     ("refused", "telemetry", lambda r: telemetry(r, sm_clock_hz=Spread(low=1e9, median=1e9, high=9e9))),
@@ -234,13 +247,11 @@ def test_samples_of_a_processor_are_multiples_of_its_clock_s_spacing() -> None:
 
 
 def test_a_processor_is_not_quicker_than_its_ceiling() -> None:
-    records = record_edits.careful_run(sent_bundles.on_cpu(), random.Random(0), 1 / 4, durations=True)
+    records = record_edits.careful_run(sent_bundles.on_cpu(), random.Random(0), 1 / 6, durations=True)
     ceilings = LATER.ceilings or facts((), sent_bundles.ROOT / "results", GPUS).ceilings
     assert not ceilings
-    from bench.store import read_ceilings
-
     measured, _ = read_ceilings([sent_bundles.ROOT / "results"])
-    given = replace(LATER, ceilings={each.device.name: each for each in measured})
+    given = replace(LATER, ceilings={rates_of(each): each for each in measured})
     assert ("refused", "ceiling") in graded(examined(records, given))
 
 
@@ -263,8 +274,6 @@ def test_a_case_that_can_t_fit_was_not_measured() -> None:
 
 
 def test_a_clock_of_float32_milliseconds_is_known_by_its_numbers() -> None:
-    from bench.analysis.plausibility.clock_grid import float32, is_on_grid
-
     events = Timing(clock="cuda_event", median_s=1)
     assert all(is_on_grid(float32(milliseconds) / 1e3, events) for milliseconds in (0.0093, 1.1, 33.3, 1234.567))
     assert not is_on_grid(0.0333, events)
@@ -272,3 +281,78 @@ def test_a_clock_of_float32_milliseconds_is_known_by_its_numbers() -> None:
     drawn = [math.exp(chance.uniform(-5, 10)) for _ in range(2000)]  # milliseconds
     assert all(is_on_grid(float32(milliseconds) / 1e3, events) for milliseconds in drawn)
     assert sum(is_on_grid(milliseconds / 1e3, events) for milliseconds in drawn) < 5
+
+
+def graded_of(records: Sequence[Record], check: str) -> set[str]:
+    return {finding.severity for finding in examined(records) if finding.check == check}
+
+
+def test_a_card_of_another_size_may_be_another_chip_of_the_same_name() -> None:
+    records = with_one(lambda r: device(environment(r, multiprocessors=72), total_bytes=12 * GIB))
+    assert graded_of(records, "multiprocessors") == {"doubtful"}
+
+
+def earlier(record: Record, hours: int) -> Record:
+    moment = datetime.fromisoformat(record.recorded_at) - timedelta(hours=hours)
+    return record.model_copy(update={"recorded_at": timestamp(moment)})
+
+
+def test_a_clock_that_was_set_back_is_a_doubt() -> None:
+    records = sent_bundles.records_of()
+    set_back = [*records[:PLACE], *(earlier(record, 1) for record in records[PLACE:])]
+    assert {finding.severity for finding in examined(set_back)} == {"doubtful"}
+
+
+def test_moments_that_go_back_again_and_again_are_refused() -> None:
+    records = [earlier(record, hours) for hours, record in enumerate(sent_bundles.records_of())]
+    assert "refused" in graded_of(records, "overlap")
+
+
+def coarse(samples: int, seed: int) -> Timing:
+    """Times of a call of 5 ms, by events that go by 1.024 us."""
+    chance = random.Random(seed)
+    steps = [round(chance.gauss(5000, 8)) for _ in range(samples)]
+    seconds = tuple(float32(step * 1.024e-3) / 1e3 for step in steps)
+    return Timing(clock="cuda_event", median_s=seconds[0], samples_s=seconds)
+
+
+def samples_of(timing: Timing) -> Samples:
+    samples = Samples()
+    samples.add(rewritten(sent_bundles.records_of()[0], timing=timing))
+    return samples
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_short_calls_by_a_coarse_clock_have_times_in_common_by_chance(seed: int) -> None:
+    first, second = coarse(100, seed), coarse(100, seed + 100)
+    assert len(set(first.samples_s) & set(second.samples_s)) > 10
+    assert samples_of(second).copied(first) is None
+
+
+def test_times_in_the_same_order_are_copied_whatever_the_clock() -> None:
+    assert samples_of(coarse(100, 0)).copied(coarse(100, 0)) is not None
+
+
+def test_times_in_another_order_are_copied_if_it_is_no_chance() -> None:
+    timing = sent_bundles.records_of()[PLACE].timing
+    assert timing is not None
+    shuffled = tuple(random.Random(0).sample(timing.samples_s, len(timing.samples_s)))
+    assert samples_of(timing).copied(timing.model_copy(update={"samples_s": shuffled})) is not None
+
+
+def test_a_run_that_was_mostly_slowed_down_is_not_refused_for_its_quick_cases() -> None:
+    slow = record_edits.careful_run(sent_bundles.records_of(), random.Random(0), 6, durations=True)
+    records = [*sent_bundles.records_of()[:2], *slow[2:]]
+    assert graded_of(records, "speed") == {"doubtful"}
+
+
+def test_a_processor_s_ceiling_is_not_that_of_a_machine_with_other_threads() -> None:
+    measured, _ = read_ceilings([sent_bundles.ROOT / "results"])
+    records = record_edits.careful_run(sent_bundles.on_cpu(), random.Random(0), 1 / 8, durations=True)
+    larger = [
+        record.model_copy(update={"environment": record.environment.model_copy(update={"threads": 64})})
+        for record in records
+        if record.environment is not None
+    ]
+    given = replace(LATER, ceilings={rates_of(each): each for each in measured})
+    assert "ceiling" not in {finding.check for finding in examined(larger, given)}
