@@ -70,6 +70,7 @@ def merge(
         )
     warn(f"{message} It stays as it is." for message in merged.kept_bad)
     warn(f"{message} It is left out." for message in merged.left_out)
+    warn(f"{message}. The preferred one stays." for message in merged.settled)
     if as_json:
         _print_json(merged, out, dry_run=dry_run)
     elif not quiet:

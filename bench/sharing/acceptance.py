@@ -26,6 +26,7 @@ from bench.store import read_ceilings
 from bench.store.stand_in import record_stand_in, refuse_stand_in
 
 _STAND_IN = "--stand-in, with a folder of its own"
+_NEWEST = "a newer file must know all that an older one does"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +132,13 @@ def _added(bundle: Bundle, judgement: Judgement, request: Request) -> Answer:
         bundle.unpack(Path(place))
         _remove_others(results)
         try:
-            merged = merge([Given(results, bundle.path.name)], request.out, dry_run=request.is_dry)
+            given = [Given(results, bundle.path.name)]
+            merged = merge(given, request.out, prefer_facts="first", dry_run=request.is_dry)
         except MergeConflictError as error:
             return Answer(_conflicting(judgement, error.conflicts))
+    where = str(bundle.path)
+    kept = [Finding("noted", "device files", where, text, "the first stays", _NEWEST) for text in merged.settled]
+    judgement = replace(judgement, findings=(*judgement.findings, *kept))
     total = sum(run.cases for run in judgement.contents.runs)
     written = None if request.is_dry else accepted_bundles.write(request.out, bundle, judgement)
     provenance = None if written is None else str(written)

@@ -38,6 +38,7 @@ class DeviceFiles:
         contents: of files that are new or change, by path below the merged folder.
         origins: of these and of unchanged ones.
         conflicts: what would be lost.
+        settled: what is lost, because the other one was preferred.
         left_out: a message for each file that can't be used.
         stand_in: what stood in for a device; None if all were real.
         count: how many files were read.
@@ -46,6 +47,7 @@ class DeviceFiles:
     contents: dict[str, bytes] = field(default_factory=dict)
     origins: dict[str, set[Origin]] = field(default_factory=dict)
     conflicts: list[Conflict] = field(default_factory=list)
+    settled: list[Conflict] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     stand_in: str | None = None
     count: int = 0
@@ -160,9 +162,11 @@ class _Newest:
             joined = join(older.content, content) if join else None
             content = content if joined is None else joined
         lost = [file for file in files if parts(file.content).keys() - parts(content).keys()]
-        if lost and self.prefer is None:
-            self.merged.conflicts += [self._conflict(newest, file, parts) for file in lost]
+        conflicts = [self._conflict(newest, file, parts) for file in lost]
+        if conflicts and self.prefer is None:
+            self.merged.conflicts += conflicts
             return
+        self.merged.settled += conflicts
         if lost and self.prefer == "first":
             content = files[0].content
         same = [file for file in files if file.content == content]

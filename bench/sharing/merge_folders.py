@@ -47,6 +47,7 @@ class Merged:
     Attributes:
         files: the results files that are new or changed.
         device_files: the other files that are, by their paths below the folder.
+        settled: a message for each of these that knows something which the one that is preferred does not.
         records: in the whole folder.
         identical: lines whose record another line has too.
         dropped: records that another one of their key was preferred to.
@@ -56,6 +57,7 @@ class Merged:
 
     files: tuple[MergedFile, ...]
     device_files: tuple[str, ...]
+    settled: tuple[str, ...]
     records: int
     identical: int
     dropped: int
@@ -68,6 +70,7 @@ class Merged:
         return cls(
             tuple(MergedFile(new.path, new.added, len(new.lines), new.before is None) for new in plan.contents),
             tuple(sorted(plan.facts)),
+            tuple(map(str, plan.settled)),
             len(plan.chosen.lines),
             plan.chosen.identical,
             plan.chosen.dropped,
@@ -86,14 +89,16 @@ def merge(
     out: Path,
     *,
     prefer: Prefer | None = None,
+    prefer_facts: Prefer | None = None,
     dry_run: bool = False,
     tracked: Tracked = untracked,
 ) -> Merged:
     """Add the records of files and folders to a results folder, which need not exist yet.
 
-    What is in the folder comes before what is given. Raises MergeConflictError if two records of one key differ and
-    neither is preferred; ResultsError if a path does not exist, nothing in them is a record, the folder is being
-    written to, or a stand-in's figures would be among measured ones. Nothing is written then.
+    What is in the folder comes before what is given. Where `prefer` is None, `prefer_facts` counts for files with facts
+    of devices. Raises MergeConflictError if two records of one key differ and neither is preferred; ResultsError if a
+    path does not exist, nothing in them is a record, the folder is being written to, or a stand-in's figures would be
+    among measured ones. Nothing is written then.
     """
     for item in given:
         if not item.path.exists():
@@ -101,7 +106,7 @@ def merge(
     if out.exists() and not out.is_dir():
         raise ResultsError(f"{out} is a file, but merged results need a folder. Choose another one with --out.")
     with nullcontext() if dry_run or not out.exists() else alone(out):
-        plan = plan_merge(given, out, prefer, tracked)
+        plan = plan_merge(given, out, prefer, tracked, prefer_facts)
         if not dry_run:
             _write(plan, out, tracked)
     return Merged.of(plan)

@@ -16,7 +16,7 @@ from bench.run.scheduler import is_alike
 from bench.sharing import provenance
 from bench.sharing.device_files import DeviceFiles, Folder, merge_device_files
 from bench.sharing.given import Given, Place, places_in
-from bench.sharing.merging import Chosen, MergeConflictError, Prefer, choose, in_order
+from bench.sharing.merging import Chosen, Conflict, MergeConflictError, Prefer, choose, in_order
 from bench.sharing.placement import parts_of, targets, together
 from bench.sharing.provenance import Origin, Provenance
 from bench.sharing.result_lines import Key, Line, LinesFile, read_lines, record_in
@@ -63,6 +63,7 @@ class MergePlan:
         chosen: the line of each key.
         contents: the results files that are new or change.
         facts: the same of files with facts of devices, by their paths below the folder.
+        settled: conflicts of these of which one file is preferred.
         provenance: what there is to write of it; None if it stays as it is.
         left_out: a message for each given line and file that can't be used.
     """
@@ -72,11 +73,14 @@ class MergePlan:
     chosen: Chosen
     contents: Sequence[Content]
     facts: Mapping[str, bytes]
+    settled: Sequence[Conflict]
     provenance: Provenance | None
     left_out: Sequence[str]
 
 
-def plan_merge(given: Sequence[Given], out: Path, prefer: Prefer | None, tracked: Tracked) -> MergePlan:
+def plan_merge(
+    given: Sequence[Given], out: Path, prefer: Prefer | None, tracked: Tracked, prefer_facts: Prefer | None = None
+) -> MergePlan:
     """Read everything, and find what there is to write. Raises MergeConflictError and ResultsError."""
     target = [Given(out, "")] if out.is_dir() else []
     places = places_in([*target, *given])
@@ -86,7 +90,7 @@ def plan_merge(given: Sequence[Given], out: Path, prefer: Prefer | None, tracked
     own = [place.below for place in places if place.given in target]
     chosen = choose(files, prefer, kept=len(own))
     folders = [Folder(item.path, item.name, item in target) for item in (*target, *given) if item.path.is_dir()]
-    facts = merge_device_files(folders, prefer)
+    facts = merge_device_files(folders, prefer or prefer_facts)
     if conflicts := [*chosen.conflicts, *facts.conflicts]:
         raise MergeConflictError(conflicts)
     _refuse_nothing(given, files, facts)
@@ -99,7 +103,8 @@ def plan_merge(given: Sequence[Given], out: Path, prefer: Prefer | None, tracked
     after = before.extended(_origins(places[len(own) :], files[len(own) :], placed)).extended(facts.origins)
     after = after.extended(_origins_in_place(contents, before))
     left_out = [message for file in files[len(own) :] for message in file.bad] + facts.left_out
-    return MergePlan(files, own, chosen, contents, changed, None if after == before else after, left_out)
+    after_all = None if after == before else after
+    return MergePlan(files, own, chosen, contents, changed, facts.settled, after_all, left_out)
 
 
 def _refuse_nothing(given: Sequence[Given], files: Sequence[LinesFile], facts: DeviceFiles) -> None:

@@ -308,6 +308,25 @@ def test_ceilings_are_checked(tmp_path: Path, content: bytes, refused: set[str])
     assert refused_for(judgement) == refused
 
 
+def test_facts_of_the_device_that_are_here_stay_if_the_bundle_s_know_less(tmp_path: Path) -> None:
+    # Given ceilings of two precisions, and a bundle of another such card with newer ceilings of one
+    here = tmp_path / "results" / SLUG / "ceilings.json"
+    here.parent.mkdir(parents=True)
+    older = json.loads(ceilings(65e12)) | {"recorded_at": "2026-01-01T00:00:00.000000Z"}
+    older["ceilings"].append(json.loads(ceilings(60e12, dtype="bfloat16"))["ceilings"][0])
+    here.write_text(json.dumps(older))
+    before = here.read_bytes()
+    sent = bundled(tmp_path, records_of(), more={f"results/{SLUG}/ceilings.json": ceilings(65e12)})
+    # When it is accepted
+    answered = answer(sent.path, Request(tmp_path / "results"))
+    # Then its records are added, and the ceilings that are here stay
+    assert answered.added is not None
+    assert answered.added.records == len(records_of())
+    assert here.read_bytes() == before
+    assert isinstance(answered.judgement, Judgement)
+    assert noted(answered.judgement) == {"device files"}
+
+
 def test_other_files_are_not_added_and_noted(tmp_path: Path) -> None:
     judgement = judged(tmp_path, records_of(), more={f"results/{SLUG}/notes.txt": b"hello"})
     assert (judgement.verdict, noted(judgement)) == ("accepted", {"files"})
