@@ -176,6 +176,12 @@ REPLACED: tuple[tuple[str, str], ...] = (
     (r"^(bench remote --endpoint (?!.*--model).*)$", r"\1 --model tiny --resolution 64 --transport jpg"),
     (r"^(bench remote (?:remote-text )?--endpoint .*)$", r"\1 --set repeats=1 --set measure.few_samples=1"),
     (r"--load-seconds 30", "--load-seconds 0.5"),
+    # measures for minutes: its plan
+    (r"^(bench contribute)\b.*$", r"\1 --dry-run --device cpu"),
+    # results of somebody else
+    (r"^(bench merge) theirs\.jsonl", r"\1 theirs"),
+    # a shell finds these
+    (r"^(bench accept) \*\.bench\.tar\.gz", rf"\1 {BUNDLE}"),
     # replicas, which take a Ray cluster: test_serve_on_ray.py has them
     (r"^bench serve --on ray .*", "bench serve --model tiny"),
     (r"^(bench serve) --model sd-v1 --model sdxl --weights hub", r"\1 --model tiny"),

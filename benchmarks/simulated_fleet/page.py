@@ -13,16 +13,15 @@ from .findings import Findings
 
 _PACKAGES = ("ray", "pyarrow", "pydantic", "msgspec", "simpy")
 _NOT_MODELLED = (
-    "The network between driver and nodes, and Ray's own processes. A head node with 1,000 nodes was not tried: all "
-    "that is measured here ran on one machine, and Ray may take longer over starting 1,000 actors than the driver "
-    "does.",
+    "The network between driver and nodes, and Ray's own processes. A head node with 1,000 nodes was not tried, since "
+    "all of this was measured on one machine. Ray may need more time to start 1,000 actors than the driver.",
     "The threads of the driver, one for each node, take turns in no fixed order and need memory.",
     "Nodes that differ in speed within a type, and failures of many nodes at once.",
     "Cases that are interleaved: a group then has two cases or more, so fewer nodes can share a sweep.",
     "Disks that write durably at another rate. The disk here is virtual, and its host may keep what it was given in "
     "memory.",
-    "More than one driver. Two drivers on two machines with a folder each share nothing; `bench merge` joins what they "
-    "wrote.",
+    "More than one driver. Two drivers on two machines, each with a folder of its own, share nothing. `bench merge` "
+    "joins what they wrote.",
 )
 
 
@@ -49,16 +48,17 @@ def _reading(findings: Findings) -> Iterator[str]:
     """The answers, in a few sentences."""
     driver, most = findings.driver, findings.every_gpu[-1]
     yield (
-        f"Simulated with {most.nodes:,} nodes that each measure the docs' sweep, one driver computes for "
-        f"{most.utilisation:.0%} of the time and writes {most.rate:.0f} records a second. The fleet takes "
-        f"{most.over_ideal:.0%} longer than with a driver, a store and a start that cost nothing."
+        "The driver is the process of `bench run --on ray`: it hands out cases and writes their records; the store "
+        f"is its results folder. In a simulation of {most.nodes:,} nodes that each measure the docs' sweep, it "
+        f"computes for {most.utilisation:.0%} of the time and writes {most.rate:.0f} records a second. The sweep "
+        f"takes {most.over_ideal:.0%} longer than it would if driver, store and the start of nodes cost nothing."
     )
     nodes = "; ".join(f"{count:,} if {name} ({case_s:.2g} s)" for name, case_s, count in findings.half_busy)
     yield (
-        f"The driver's own computation limits it: {driver.case_cpu_s * 1e3:.1f} ms a case, in one Python process. So "
-        f"many nodes keep it busy for half of the time: {nodes}. A record waits {driver.append_s * 1e3:.2f} ms for "
-        "the disk. A single set of results can't use many nodes, because its sweep has only so many cases; then most "
-        "of the time is the start of the nodes."
+        f"The driver's own computation is the limit: {driver.case_cpu_s * 1e3:.1f} ms a case, in one Python process. "
+        f"It is busy for half of the time with this many nodes: {nodes}. A record waits {driver.append_s * 1e3:.2f} "
+        "ms for the disk. A single set of results can't use many nodes, because a sweep has few cases: then most of "
+        "the time goes into starting the nodes."
     )
     written, device, whole = (findings.dataset[name] for name in ("write", "device, 6 columns", "all, 2 columns"))
     count = _count(findings)

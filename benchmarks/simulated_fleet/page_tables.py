@@ -40,8 +40,8 @@ def measured(findings: Findings) -> Iterator[Block]:
     if ray is not None:
         yield Text(
             f"Real sweeps of {ray.runs[0].cases} cases over nodes of a Ray cluster on this machine, whose workers "
-            f"sleep for {ray.runs[0].case_s:g} s a case, beside the simulation with the costs above. The workers were "
-            "started before."
+            f"sleep for {ray.runs[0].case_s:g} s a case, beside the simulation with the costs above. Starting the "
+            "workers is not counted."
         )
         alone_s = findings.validated[0][1]
         yield _table(
@@ -88,15 +88,15 @@ def _cost(cost: ChildCost, records: int) -> list[str]:
 def simulated(findings: Findings) -> Iterator[Block]:
     """Fleets, failures, other drivers, and where the driver is half busy."""
     yield Text(
-        f"A sweep has {CASES} cases. How long each takes is drawn: its calls from the published times of five cards "
-        "(`results/published`) by the stopping rule of the docs' sweep, the rest from the records measured on a CPU "
-        f"(`results/`). A node starts in {findings.driver.start_s:.1f} s, as actor and worker did here. Ideal: without "
-        "any cost of driver, store and start, and without failures. Wait: from the arrival of an answer until its "
-        "record is on disk."
+        f"A sweep has {CASES} cases. How long each takes is drawn at random: its calls from the published times of "
+        "five cards (`results/published`) by the stopping rule of the docs' sweep, the rest from records that were "
+        f"measured on a CPU (`results/`). A node starts in {findings.driver.start_s:.1f} s, as actor and worker did "
+        "here. 'Ideal' means that driver, store and start cost nothing, and that nothing fails. 'Wait' is the time "
+        "from the arrival of an answer until its record is on disk."
     )
     yield Text("Simulated: every node measures the whole sweep (`--every-gpu`), each set in a file of its own.")
     yield _fleets(findings.every_gpu)
-    yield Text("Simulated: the nodes of five types share a sweep for each type, as far as there are nodes.")
+    yield Text("Simulated: the nodes are of up to five types, and those of one type share a sweep.")
     yield _fleets(findings.set_a_type)
     yield Text(
         f"Simulated: the same with sweeps of {10 * CASES} cases and with failures, whose rates are assumed. A node "
@@ -104,9 +104,9 @@ def simulated(findings: Findings) -> Iterator[Block]:
         "record was written once."
     )
     yield _fleets([row for _, row in findings.failures], ("Failures", [name for name, _ in findings.failures]))
-    yield Text("Simulated: the largest fleet of `--every-gpu`, with a driver that differs in one thing.")
+    yield Text("Simulated: the largest fleet of `--every-gpu`, with one thing about the driver changed.")
     yield _fleets([row for _, row in findings.variants], ("Driver", [name for name, _ in findings.variants]))
-    yield Text("Simulated: how many nodes keep the driver busy for half of the time, once all have started.")
+    yield Text("Simulated: with how many nodes the driver is busy for half of the time, once all have started.")
     half_busy = [[name, f"{case_s:.2f}", f"{nodes:,}"] for name, case_s, nodes in findings.half_busy]
     yield _table(("Each case takes", "Seconds", "Nodes"), half_busy)
 
@@ -140,8 +140,8 @@ def records(findings: Findings) -> Iterator[Block]:
     written = measured_["write"].result
     yield Text(
         f"Measured: a Parquet dataset of {written.records:,} simulated records of {findings.extent.devices} devices, "
-        "in files of up to 8,320. It was written from rows that were made once, with other figures in each file. The "
-        "tool makes a row of each record, which takes longer: the last two rows."
+        "in files of up to 8,320. Its rows were made once, and each file got them with other figures. "
+        "`bench export` makes a row of each record, which takes longer: the last two lines."
     )
     here, whole = findings.device_files, written.files
     all_processes = replace(measured_["write"], cpu_s=written.cpu_s, peak_bytes=0)  # each has a peak of its own

@@ -69,7 +69,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("documented")
     shutil.copytree(ROOT / "results" / "published", folder / "results" / "published")
     cases = [a_case(model="sd-v1", operation=operation, size=512) for operation in ("encode", "decode")]
-    for name in ("results/nvidia-test", "mine", "before", "before-2", "after", "after-2"):
+    for name in ("results/nvidia-test", "mine", "theirs", "before", "before-2", "after", "after-2"):
         run = a_run(id=name, cases=len(cases))
         records = [measured(case=case, run=run, memory=Memory(percent=8.4, peak_reserved_bytes=GIB)) for case in cases]
         write_lines(folder / name / "run.jsonl", records)
