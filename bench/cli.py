@@ -78,6 +78,9 @@ COMMANDS: dict[str, str | None] = {
     "docs": None,
     "export": _RESULTS,
     "merge": _RESULTS,
+    "push": _RESULTS,
+    "pull": "Reading the dataset",
+    "contribute": "Looking at this machine",
     "accept": "Reading bundles",
 }
 

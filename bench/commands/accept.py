@@ -16,18 +16,23 @@ Digest = Annotated[
     typer.Option(
         "--digest",
         metavar="SHA256",
-        help="The digest that the volunteer named. Default: that of the file BUNDLE.sha256, if it is there.",
+        help="The digest that the volunteer told you. Default: that in the file BUNDLE.sha256, if it is there.",
     ),
 ]
 StandIn = Annotated[
     bool,
-    typer.Option("--stand-in", help="Accept figures of a stand-in for a device too, into a folder not named results."),
+    typer.Option(
+        "--stand-in",
+        help="Also accept figures of a test's stand-in for a device, into a folder that is not named results.",
+    ),
 ]
 
 
 def accept(
     bundles: Bundles,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The results folder to add accepted records to.")] = RESULTS,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Results folder to which accepted records are added.")
+    ] = RESULTS,
     digest: Digest = None,
     stand_in: StandIn = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, and add nothing.")] = False,
@@ -37,19 +42,19 @@ def accept(
     """Check bundles of results that somebody sent, and add those that are accepted.
 
     A bundle is refused if it was changed after it was made, or if a record
-    contradicts itself, the card's rated figures or what `bench predict` gives by
-    far. Doubtful figures are listed and accepted. docs/sharing.md says what the
-    checks can't catch.
+    contradicts itself, or is far from what the card's rated figures or `bench
+    predict` allow. Doubtful figures are listed, and accepted. docs/sharing.md
+    says what the checks can't catch.
 
     Exit codes: 0 all accepted; 1 one is refused; 2 one can't be read, or wrong usage.
     """
-    from bench.errors import BenchError
+    from bench.errors import ConfigError
     from bench.report.pages import acceptance_page
     from bench.report.render import console, json_text
     from bench.sharing import acceptance
 
     if digest is not None and len(bundles) > 1:
-        raise BenchError("--digest is that of one bundle. Give one bundle, or leave it out.")
+        raise ConfigError("--digest is for a single bundle. Check the bundles one by one, or omit --digest.")
     request = acceptance.Request(out, digest, allow_stand_in=stand_in, is_dry=dry_run)
     answers = []
     with interruptible():

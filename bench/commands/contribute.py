@@ -48,7 +48,7 @@ def contribute(
 
     Runs the most valuable measurements first, each with a time limit. Each
     result is saved at once, and the same command continues. The bundle holds
-    results and logs without names of you or this machine. Nothing is sent.
+    results and logs, without your name or this machine's. Nothing is sent.
 
     Exit codes: 0 done; 1 a step failed or took too long, or nothing was
     measured; 2 wrong usage, or no CUDA GPU; 130 interrupted.
@@ -203,7 +203,7 @@ def _what_now(made: Bundle, gathered: Gathered) -> None:
         [
             *left_out,
             f"Digest: {made.digest}",
-            f"Nothing has been sent. To look at every line of it: {again}, or tar tzf {made.path}",
+            f"Nothing has been sent. To look at every line of it: {again}, or unpack it with tar xzf {made.path}",
             "To share it, attach the file to an issue of this project and paste the digest there, or send both. "
             "`bench push` uploads results to a dataset of your own.",
         ]

@@ -25,13 +25,16 @@ class Preference(StrEnum):
 
 Given = Annotated[list[Path], typer.Argument(help="Results files and folders.")]
 Folder = Annotated[
-    Path, typer.Option("--out", "-o", help="Results folder to merge into. Its own records stay, and come first.")
+    Path,
+    typer.Option(
+        "--out", "-o", help="Results folder to merge into. It keeps the records that it has, which come first."
+    ),
 ]
 Prefer = Annotated[
     Preference | None,
     typer.Option(
-        help="first: of two records of one key that differ, keep that of the results named first; newest: keep the one "
-        "recorded last. Default: merge nothing, and name both."
+        help="Which of two versions of a record that differ to keep: first, that of the results named first; newest, "
+        "the one recorded last. By default both are named, and nothing is merged."
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be merged, and write nothing.")]
@@ -47,14 +50,14 @@ def merge(
 ) -> None:
     """Merge results of several machines or people into one folder.
 
-    Each record is kept once, as the line that it was: its run, its device and
-    its environment stay. FOLDER/provenance.json says which files the lines of
-    each file came from. Ceilings, workspaces and compared pictures of devices
-    are merged too. Merging the same results again changes nothing.
+    Each record is kept once, as it was written. FOLDER/provenance.json says
+    which files the records came from. Ceilings, workspaces and compared
+    pictures of devices are merged too. Merging the same results again changes
+    nothing.
 
-    Exit codes: 0 done; 1 records of one key differ, so that nothing was merged,
-    or lines that can't be used were left out; 2 wrong usage, no results, or a
-    folder that can't be written.
+    Exit codes: 0 done; 1 two versions of a record differ, so that nothing was
+    merged, or lines that can't be used were left out; 2 wrong usage, no
+    results, or a folder that can't be written.
     """
     from bench.sharing.given import Given as GivenResults
     from bench.sharing.merge_folders import merge as merge_results
@@ -85,9 +88,9 @@ def _print(merged: Merged, out: Path, *, dry_run: bool) -> None:
     verb = "would add" if dry_run else "added"
     lines = [f"{out}: {verb} {format_count(merged.added, 'record')}; {merged.records:,} in all"]
     if merged.identical:
-        lines.append(f"{format_count(merged.identical, 'line')} left out whose record another line has")
+        lines.append(f"{format_count(merged.identical, 'duplicate line')} left out")
     if merged.dropped:
-        lines.append(f"{format_count(merged.dropped, 'record')} dropped for those that are preferred")
+        lines.append(f"{format_count(merged.dropped, 'record')} dropped, because another version is preferred")
     lines += [f"{'would write' if dry_run else 'wrote'} {place}" for place in merged.device_files]
     print_lines(lines)
 

@@ -137,8 +137,8 @@ On = Annotated[
     typer.Option(
         "--on",
         metavar="CLUSTER",
-        help="Measure on a Ray cluster: ray for that of RAY_ADDRESS, or else this machine; ray://HOST:PORT for a Ray "
-        "Client server. Equal GPUs share the cases, and each type of GPU has its own results.",
+        help="Measure on a Ray cluster: ray for that of RAY_ADDRESS, or else on this machine; ray://HOST:PORT for a "
+        "Ray Client server. Equal GPUs share the cases; each type of GPU has its own results.",
     ),
 ]
 EveryGpu = Annotated[

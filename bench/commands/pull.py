@@ -24,7 +24,7 @@ Devices = Annotated[
     typer.Option("--device", help="Only results of this device: its name or a part, e.g. 'RTX 4090'; repeatable."),
 ]
 Revision = Annotated[
-    str | None, typer.Option("--revision", help="A branch, a tag or a commit of the repository.  [default: main]")
+    str | None, typer.Option("--revision", help="A branch, a tag or a commit of the dataset. Default: main.")
 ]
 
 
@@ -36,11 +36,12 @@ def pull(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Bring the results of a dataset repository on the hub into a folder.
+    """Bring the results of a dataset on the Hugging Face hub into a folder.
 
-    Only what is not there yet is downloaded. Records are added to those that are
-    there, and none is lost: if one has other figures here and there, it stays as it
-    is here, and the conflict is named. What is not a good record is left out.
+    Only files that are missing or differ are downloaded. Their records are added
+    to those of the folder. If the two have different versions of a record, the
+    folder keeps its own, and the conflict is named. Lines that are not records
+    of this program are left out.
 
     A public dataset needs no login. HF_ENDPOINT names another hub.
 
@@ -96,7 +97,7 @@ def _refuse(pulled: Pulled) -> None:
     from bench.sharing.run_lines import named
 
     raise GateError(
-        "Records are different here and in the repository. Those here stay; move their files away and pull again for "
-        "the others:",
+        "Records differ between the folder and the dataset, and the folder's stay. Move their files away and pull "
+        "again to get the others:",
         *named(pulled.conflicts),
     )

@@ -32,20 +32,23 @@ class KindName(StrEnum):
 Name = Annotated[str, typer.Argument(metavar="OWNER/NAME", help="The dataset, such as hybrid-bench/results.")]
 Sent = Annotated[list[Path] | None, typer.Argument(help="Results files and folders. Default: results/.")]
 Kinds = Annotated[
-    list[KindName] | None, typer.Option("--kind", help="Kinds of records to send; repeatable. Default: measured.")
+    list[KindName] | None,
+    typer.Option(
+        "--kind", help="Records to send: measured, published, predicted or simulated; repeatable. Default: measured."
+    ),
 ]
 Private = Annotated[
-    bool, typer.Option("--private", help="Create the repository as a private one; refuse one that is public.")
+    bool, typer.Option("--private", help="Create a private dataset; refuse one that exists and is public.")
 ]
 License = Annotated[
     str | None,
     typer.Option("--license", help="The dataset's licence, as the hub names it. Default: as it is, else apache-2.0."),
 ]
 WithEndpoints = Annotated[
-    bool, typer.Option("--with-endpoints", help="Send the addresses of endpoints on other machines too.")
+    bool, typer.Option("--with-endpoints", help="Also send records with the addresses of endpoints on other machines.")
 ]
 WithNames = Annotated[
-    bool, typer.Option("--with-names", help="Send texts with paths of folders, or names of users and hosts, too.")
+    bool, typer.Option("--with-names", help="Also send records with paths of folders, or names of users and hosts.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")]
 
@@ -62,16 +65,16 @@ def push(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Send results to a dataset repository on the hub, in one commit.
+    """Send results to a dataset on the Hugging Face hub, in one commit.
 
-    The repository gets each run as it was written, the same as Parquet for the
-    hub's viewer, and a dataset card. Only files that have changed are sent; the
-    repository is created if it is missing. --dry-run shows everything first.
+    The dataset gets each run as it was written, the same as Parquet for the
+    hub's viewer, and a dataset card. Only files that have changed are sent. A
+    dataset that does not exist is created. --dry-run shows everything first.
 
     Log in with `hf auth login`, or set HF_TOKEN. HF_ENDPOINT names another hub.
 
     Exit codes: 0 done, or nothing to send; 1 the hub can't be reached, or it has
-    other content for a run; 2 wrong usage, results that must not be sent, or no
+    other figures for a run; 2 wrong usage, results that must not be sent, or no
     access; 130 interrupted.
     """
     from bench import packages
@@ -90,7 +93,7 @@ def push(
     shown = partial(tracked, quiet=quiet)
     settings = pushing.Settings(private, license_id, shown)
     say = (lambda _: None) if quiet else tell
-    with interruptible("Interrupted. Unless the commit was made, the repository is as it was; push again."):
+    with interruptible("Interrupted. All files are in one commit, so either all or none were sent; push again."):
         if not dry_run:
             repository.require_token()
         head = repository.head()

@@ -114,7 +114,7 @@ def _results(plan: Plan, fleet: Fleet, request: RunRequest) -> dict[str, RunSumm
 
 
 def _what(runs: Mapping[str, Sequence[Card]], *, shares: bool) -> str:
-    """`2 types of cards measure it: A100 (4 cards share the cases), H100 (1 card).`"""
+    """`Cards that measure it: A100 (4 cards share the cases), H100 (1 card).`"""
     if not shares:
         return f"{format_count(len(runs), 'card')} measure the whole sweep each: {', '.join(runs)}."
     counted = ", ".join(

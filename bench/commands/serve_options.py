@@ -66,16 +66,16 @@ NoToken = Annotated[bool, typer.Option("--no-token", help=f"Require no token, ev
 On = Annotated[
     str | None,
     typer.Option(
-        metavar="ray|ray://HOST:PORT",
-        help="Serve from replicas on Ray Serve: ray (on this machine, or on the cluster of RAY_ADDRESS), or the "
-        "address of a cluster's client server.",
+        metavar="CLUSTER",
+        help="Serve from replicas on Ray Serve: ray for the one of RAY_ADDRESS, or else this machine; "
+        "ray://HOST:PORT for a Ray Client server.",
     ),
 ]
 Replicas = Annotated[
     str | None,
     typer.Option(
         metavar="N|MIN-MAX",
-        help="With --on: how many replicas, each on a GPU of its own: 2, or 0-4 to scale by requests, down to none. "
+        help="With --on: how many replicas, each on a GPU of its own: 2; or 0-4, as many as the requests need. "
         "Default: 1.",
     ),
 ]
@@ -84,7 +84,8 @@ Idle = Annotated[
     typer.Option(
         min=1,
         max=86400,
-        help="With --replicas MIN-MAX: seconds without need before a replica is stopped. Default: 300.",
+        metavar="SECONDS",
+        help="With --replicas MIN-MAX: stop a replica that was not needed for so long. Default: 300.",
     ),
 ]
 Name = Annotated[

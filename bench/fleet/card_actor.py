@@ -56,9 +56,7 @@ class CardActor:
         self._order = order
         self._phase: Phase | None = None
         self._waits: str | None = None
-        for name in (_SET_BY_RAY,):
-            if name not in (order.variables or {}):
-                os.environ.pop(name, None)
+        os.environ.pop(_SET_BY_RAY, None)
         os.environ.update(order.variables or {})
         worker = SubprocessExecutor(order.device, order.vram_limit_bytes, order.command or WORKER)
         self._executor: Executor = ExclusiveExecutor(worker, self._wait) if order.exclusive else worker

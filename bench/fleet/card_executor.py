@@ -63,7 +63,7 @@ class CardExecutor:
                 self._refuse_if_cancelled()
             placed = self._live.place.remote()
             if not self._wait(placed, _PATIENCE_S):
-                self._tell_once(f"Waiting for {self._card.name}: others use it, or Ray is still preparing it.")
+                self._tell_once(f"Waiting for {self._card.name}: it is in use, or Ray is still preparing it.")
             self._get(placed)
         ready: Ready = self._asked(self._live.start.remote(), lambda _: None)
         self._ready = ready

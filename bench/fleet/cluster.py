@@ -118,8 +118,8 @@ def _check_reachable(address: str) -> None:
             grpc.channel_ready_future(channel).result(timeout=_REACH_S)
         except grpc.FutureTimeoutError:
             raise ClusterError(
-                f"What listens at {printable(address, 80)} is no Ray cluster. Give HOST:6379 in {VARIABLE}, or --on "
-                "ray://HOST:10001."
+                f"What answers at {printable(address, 80)} is not a Ray cluster. Set {VARIABLE} to HOST:6379, or give "
+                "--on ray://HOST:10001."
             ) from None
 
 
@@ -224,7 +224,7 @@ def _name(described: Mapping[str, Any]) -> str:
 
 
 def check_packages(used: Sequence[Node], expected: Mapping[str, str], *, any_versions: bool) -> None:
-    """Raise ClusterError for a node that lacks a package, or has another version than expected.
+    """Raise ClusterError for a node that lacks a package, or has a version that is not the expected one.
 
     `expected` are the driver's versions. A package that the driver lacks is compared with the first node's.
     """
@@ -244,6 +244,6 @@ def check_packages(used: Sequence[Node], expected: Mapping[str, str], *, any_ver
         ]
         if different:
             raise ClusterError(
-                f"Node {node.name} has {'; '.join(different)}. Install the same versions on all nodes and here, or "
-                "measure with what is there by --any-versions."
+                f"Node {node.name} has {'; '.join(different)}. Install the same versions on all nodes and here, or add "
+                "--any-versions to measure with those that are there."
             )

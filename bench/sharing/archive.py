@@ -93,17 +93,17 @@ def _members(raw: bytes, where: str) -> Iterator[tuple[str, bytes]]:
         reason = printable(str(error), 80)
         raise ChangedBundleError(f"{where} is damaged, or not a tar ({reason}). Ask for the bundle again.") from None
     if rest.strip(b"\0"):
-        raise ChangedBundleError(f"{where} has bytes that are part of no file. Ask for the bundle again.")
+        raise ChangedBundleError(f"{where} has bytes that belong to no file. Ask for the bundle again.")
 
 
 def _check_member(member: tarfile.TarInfo, name: str, most: int, where: str) -> None:
     shown = repr(printable(name, 80))
     if member.type not in {tarfile.REGTYPE, tarfile.AREGTYPE} or member.sparse is not None:
-        raise BundleError(f"{where}: {shown} is no regular file (a link or a device), so the bundle is refused.")
+        raise BundleError(f"{where}: {shown} is a link or a device, not a regular file, so the bundle is refused.")
     if _leads_out(name):
-        raise BundleError(f"{where}: {shown} leads out of the bundle, so the bundle is refused.")
+        raise BundleError(f"{where}: {shown} is a path that leads out of the bundle, so the bundle is refused.")
     if not 0 <= member.size <= most:
-        raise BundleError(f"{where} is damaged: {shown} is said to have {member.size:,} bytes.")
+        raise BundleError(f"{where} is damaged: {shown} has a size of {member.size:,} bytes. Ask for the bundle again.")
 
 
 def _leads_out(name: str) -> bool:

@@ -104,8 +104,8 @@ def read(path: Path, digest: str | None = None) -> Bundle:
     bundle = _read(data, path)
     if wanted is not None and not hmac.compare_digest(wanted.strip().lower().encode(), bundle.digest.encode()):
         raise ChangedBundleError(
-            f"{path} is not the bundle of that digest: it has {bundle.digest}, and {printable(wanted, 80)} was "
-            "expected. It was changed, or the digest is of another bundle. Ask for both again."
+            f"The digest of {path} is {bundle.digest}, but {printable(wanted, 80)} was expected. It was changed, or "
+            "the digest is that of another bundle: ask for both again."
         )
     return bundle
 
@@ -128,7 +128,7 @@ def _digest_beside(path: Path) -> str | None:
         return None
     first = (text.split() or [""])[0].lower()
     if not _DIGEST.fullmatch(first):
-        raise BundleError(f"{beside(path)} holds no digest. Ask for it again, or delete it to read the bundle without.")
+        raise BundleError(f"{beside(path)} has no digest in it. Ask for it again, or delete the file to go without.")
     return first
 
 
@@ -151,7 +151,7 @@ def _read(data: bytes, path: Path) -> Bundle:
         content = files[entry.name]
         if len(content) != entry.bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
             raise ChangedBundleError(
-                f"{path}: {entry.name} is not as {MANIFEST} says: it was changed after the bundle was made. "
+                f"{path}: {entry.name} was changed after the bundle was made ({MANIFEST} has another digest). "
                 "Ask for the bundle again."
             )
     return Bundle(path, manifest, files, hashlib.sha256(raw).hexdigest())

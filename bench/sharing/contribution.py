@@ -134,7 +134,9 @@ class Contribution:
         except FileNotFoundError:
             return
         except ValidationError:
-            raise ResultsError(f"{path} is not of a tour. Delete it, or choose another folder with --out.") from None
+            raise ResultsError(
+                f"{path} was not written by `bench contribute`. Delete it, or choose another folder with --out."
+            ) from None
         if earlier.device != self.begun.device:
             other = f"{earlier.device.name}, another card" if _same_name(earlier, self.begun) else earlier.device.name
             raise ResultsError(
@@ -173,12 +175,12 @@ def _begun(device: Device, environment: Environment) -> Begun:
 
 
 def _refuse_leaks(final: Bundle, names: tuple[OwnName, ...]) -> None:
-    """Raise BundleError if the final files, their names or the manifest still hold what identifies."""
+    """Raise BundleError if the final files, their names or the manifest still identify the user or the machine."""
     files = {**final.files, MANIFEST: final.manifest.to_bytes(), final.path.name: b""}
     left = leaks(files, names)
     if left:
         more = f", and in {len(left) - 3} other places" if len(left) > 3 else ""
         raise BundleError(
-            f"No bundle was written, because what identifies is still in it: {'; '.join(map(str, left[:3]))}{more}. "
-            "Please open an issue with the kind and the file; what was measured is kept."
+            f"No bundle was written, because it would still say who you are: {'; '.join(map(str, left[:3]))}{more}. "
+            "Please open an issue that quotes this message; what was measured is kept."
         )

@@ -21,7 +21,9 @@ def alone(folder: Path) -> Iterator[None]:
     """Keep other merges off a folder that exists. Raises ResultsError if there is one."""
     with store.claimed(folder / NAME) as is_free:
         if not is_free:
-            raise ResultsError(f"{folder}: another command is merging into it. Wait for it, then run this one again.")
+            raise ResultsError(
+                f"Another command is merging into {folder}. Wait until it ends, then run this one again."
+            )
         yield
 
 
@@ -63,5 +65,7 @@ class FolderWriter:
         path = self.folder / place
         with store.claimed(path) as is_free:
             if not is_free:
-                raise ResultsError(f"{path} is being written by a running `bench run`. Wait for it. {_AGAIN}")
+                raise ResultsError(
+                    f"A `bench run` is writing {path}. Wait until it ends, then run the same command again."
+                )
             yield

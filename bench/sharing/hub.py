@@ -69,8 +69,7 @@ class Repository:
             token = get_token()
         if token is None:
             raise HubRefusalError(
-                "There is no token of the hub, and only who is logged in may push. Log in with `hf auth login`, or set "
-                "HF_TOKEN."
+                "A push needs a token of the hub, and there is none. Log in with `hf auth login`, or set HF_TOKEN."
             )
 
     def head(self, revision: str | None = None) -> Head | None:
@@ -102,7 +101,7 @@ class Repository:
         for path in paths:
             size, most = head.files[path].size, MOST_BYTES if run_device(path) else MOST_SMALL_BYTES
             if size > most:
-                raise HubError(f"{self.name}: {path} has {size:,} bytes, and such a file has at most {most:,}.")
+                raise HubError(f"{self.name}: {path} has {size:,} bytes, and at most {most:,} are read of such a file.")
         for begin in range(0, len(paths), _BATCH):
             batch = paths[begin : begin + _BATCH]
             with tempfile.TemporaryDirectory() as place:
@@ -149,7 +148,7 @@ class Repository:
             content = Path(place, path).read_bytes()
         if not head.files[path].holds(content):
             raise HubError(
-                f"{self.name}: {path} did not arrive as the hub lists it (its digest differs). Run the command again."
+                f"{self.name}: {path} is not what the hub lists (its digest differs). Run the command again."
             )
         return content
 

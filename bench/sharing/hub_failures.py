@@ -57,8 +57,8 @@ def _problem(  # noqa: PLR0911 - one return for each kind of failure
             return HubRefusalError(f"{name} is gated: ask for access at {endpoint}/datasets/{name}, then log in.")
         case RepositoryNotFoundError():
             return HubRefusalError(
-                f"There is no dataset {name} on {endpoint}, or only others may read it. Check the name, or log in as "
-                "one who may: `hf auth login`, or HF_TOKEN."
+                f"There is no dataset {name} on {endpoint}, or you may not read it. Check the name, or log in: "
+                "`hf auth login`, or HF_TOKEN."
             )
         case HfHubHTTPError():
             return _refusal(error, name, endpoint)
@@ -79,8 +79,7 @@ def _refusal(error: HfHubHTTPError, name: str, endpoint: str) -> HubError:
         return HubRefusalError(f"{endpoint} does not accept the token. {_LOGIN} use {name}.")
     if code == 403:
         return HubRefusalError(
-            f"This token may not do that with {name} (403). Use one of the owner with write access: `hf auth login`, "
-            "or HF_TOKEN."
+            f"This token may not do that with {name} (403). Use one that may write there: `hf auth login`, or HF_TOKEN."
         )
     if code == 404:
         return HubRefusalError(f"{endpoint} has no such file or dataset {name} (404). Check the name and HF_ENDPOINT.")

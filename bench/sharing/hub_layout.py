@@ -1,7 +1,7 @@
 """Which files a dataset repository has, and what belongs to each: no network, no `huggingface_hub`.
 
-    README.md                                 the dataset card
-    contents.json                             what is in each file of results
+    README.md                              the dataset card
+    contents.json                          what is in each file of results
     results/<device>/<run>.jsonl           the lines that the tool wrote, one file a run
     results/<device>/ceilings.json         facts of the device; also workspaces.json, quality-*.json
     parquet/device=<device>/<run>.parquet  the same records as a flat table, for the hub's viewer
@@ -71,7 +71,7 @@ def check_endpoint(text: str) -> None:
     if not is_address:
         shown = printable(without_secrets(text), 80)
         raise ConfigError(
-            f"HF_ENDPOINT: {shown!r} is no address of a hub. Set it to one like https://host, or unset it."
+            f"HF_ENDPOINT: {shown!r} is not the address of a hub. Set it to one like https://host, or unset it."
         )
 
 

@@ -92,5 +92,5 @@ def parsed(data: bytes, where: str) -> Manifest:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         raise BundleError(
-            f"{where}: {MANIFEST} is not one of a bundle: `{field}` {in_plain_words(first)}. Ask for the bundle again."
+            f"{where}: {MANIFEST} is not that of a bundle: `{field}` {in_plain_words(first)}. Ask for the bundle again."
         ) from None

@@ -146,7 +146,7 @@ def _contents(
             continue
         if held and held.bad:
             raise ResultsError(
-                f"{held.bad[0]} Its file is to be extended: mend it first, or merge into another folder."
+                f"{held.bad[0]} The merge would add to this file: correct the line first, or merge into another folder."
             )
         numbers = sorted(sources.get(name, ()))
         sequences = [[line.key for line in files[number].lines if line.key in lines] for number in numbers]

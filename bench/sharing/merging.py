@@ -68,8 +68,8 @@ class MergeConflictError(GateError):
         more = len(conflicts) - self.MOST
         count = "1 conflict" if len(conflicts) == 1 else f"{len(conflicts):,} conflicts"
         super().__init__(
-            f"{count}: records of one key differ, so nothing was written. Leave out one of the files, or choose with "
-            "--prefer first or --prefer newest.",
+            f"{count}: two versions of one record differ, so nothing was written. Leave out one of the files, or "
+            "choose with --prefer first or --prefer newest.",
             *map(str, conflicts[: self.MOST]),
             *([f"{more:,} more conflicts"] if more > 0 else []),
         )

@@ -63,7 +63,7 @@ def read(
     bad = [message for reading in readings.values() for message in reading.bad]
     if bad:
         raise ResultsError(
-            "Nothing was pushed, because lines are bad. Mend them, or leave their files out:", *named(bad)
+            "Nothing was pushed, because lines can't be used. Correct them, or leave their files out:", *named(bad)
         )
     chosen = {
         path: [line for line in reading.lines if line.record.kind in allowed.kinds]
@@ -104,8 +104,8 @@ def _reading_of(path: Path) -> ReadLines:
     stand_ins = sum(record_stand_in(line.record) is not None for line in reading.lines)
     if stand_ins:
         raise ResultsError(
-            f"{path}: {format_count(stand_ins, 'record')} made with a stand-in for the device, which describe no real "
-            "device. Nothing was pushed: leave the file out."
+            f"{path} has {format_count(stand_ins, 'record')} of a stand-in for a device, so nothing was pushed. Leave "
+            "the file out: such figures describe no real device."
         )
     return reading
 
@@ -155,9 +155,15 @@ def _refuse_leaks(chosen: Mapping[Path, Sequence[Line]], facts: Mapping[str, byt
     ]
     leaking += [leak for place, content in facts.items() for leak in search.of_json(content, place)]
     advice = {
-        "token": (False, "A file holds a secret, which must stay here. Leave the file out:"),
-        "endpoint": (allowed.endpoints, "Files name endpoints elsewhere. Leave them out, or add --with-endpoints:"),
-        "name": (allowed.names, "Files name a person, a machine or a folder. Leave them out, or add --with-names:"),
+        "token": (False, "A file contains a secret. Leave the file out:"),
+        "endpoint": (
+            allowed.endpoints,
+            "Files name endpoints on other machines. Leave these files out, or add --with-endpoints:",
+        ),
+        "name": (
+            allowed.names,
+            "Files name a person, a machine or a folder. Leave these files out, or add --with-names:",
+        ),
     }
     for kind, (is_allowed, text) in advice.items():
         texts = dict.fromkeys(str(leak) for leak in leaking if leak.kind == kind)

@@ -65,7 +65,9 @@ def read(folder: Path) -> Provenance:
         raise ResultsError(f"Can't read {path}: {error.strerror}.") from None
     except ValidationError as error:
         problem = in_plain_words(error.errors()[0])
-        raise ResultsError(f"{path} is no provenance of merged results: {problem}. Move it away.") from None
+        raise ResultsError(
+            f"{path} was not written by `bench merge`: {problem}. Move it away, then merge again."
+        ) from None
     except (ValueError, RecursionError):
         raise ResultsError(f"{path} is not valid JSON. Move it away, then merge again.") from None
 

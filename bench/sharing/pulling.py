@@ -61,8 +61,8 @@ def pull(
     head = repository.head(revision)
     if head is None:
         raise HubRefusalError(
-            f"There is no dataset {repository.name} on {repository.endpoint}, or only others may read it. Check the "
-            "name, or log in as one who may: `hf auth login`, or HF_TOKEN."
+            f"There is no dataset {repository.name} on {repository.endpoint}, or you may not read it. Check the name, "
+            "or log in: `hf auth login`, or HF_TOKEN."
         )
     paths = _chosen(head, devices, repository.name)
     pulled = Pulled(head.commit, devices=sorted({_device_of(path) for path in paths}))

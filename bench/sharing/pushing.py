@@ -95,7 +95,7 @@ def push(
             pause(random.uniform(0, min(_MOST_PAUSE_S, 0.25 * 2**attempt)))  # noqa: S311 - two should not meet again
     raise HubError(
         f"{repository.name}: others pushed {_TRIES} times meanwhile, or this token may only propose changes. Nothing "
-        "was changed: run the command again later."
+        "was sent: run the command again later."
     )
 
 
@@ -114,8 +114,8 @@ def _message(change: Change) -> str:
 def _change(repository: Repository, head: Head | None, outgoing: Outgoing, settings: Settings) -> Change:
     if settings.private and head is not None and not head.private:
         raise HubRefusalError(
-            f"{repository.name} is public, and --private only makes a new repository private. Leave the option out, or "
-            f"make it private first: {repository.address}/settings."
+            f"{repository.name} exists and is public, and --private is for a new dataset. Omit --private, or make the "
+            f"dataset private first: {repository.address}/settings."
         )
     there = {} if head is None else head.files
     differing = [path for path, run in outgoing.runs.items() if path in there and not there[path].holds(run.content)]
@@ -160,7 +160,8 @@ def _joined(
         added += len(result.run.lines) - len(reading.lines)
     if problems:
         raise GateError(
-            "Nothing was pushed: the repository has other content for these runs. Leave them out, or mend them there:",
+            "Nothing was pushed, because the repository has other content for these runs. Leave them out, or correct "
+            "them there:",
             *named(problems),
         )
     return joined, added

@@ -62,7 +62,7 @@ def _accept(server: socket.socket, held: list[socket.socket]) -> None:
 
 def test_something_else_that_listens_is_no_cluster(silent: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_REACH_S", 0.2)
-    assert "no Ray cluster" in refusal(f"127.0.0.1:{silent}")
+    assert "not a Ray cluster" in refusal(f"127.0.0.1:{silent}")
 
 
 def test_a_cluster_of_other_versions_is_told_apart_in_one_sentence_of_each_side() -> None:
