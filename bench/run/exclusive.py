@@ -14,7 +14,7 @@ from bench.core.units import format_bytes
 from bench.doctor.gpu_findings import BUSY_SHARE
 from bench.errors import CancelledError, DeviceError
 from bench.record import Case, MeasureSettings
-from bench.run.executor import Executor
+from bench.run.executor import CancellableExecutor
 from bench.run.messages import Broken, Done, Ready, Survey
 from bench.run.outcome import OnPhase
 
@@ -26,7 +26,7 @@ _LOOKS_IF_BUSY = 2
 _USED_SHARE = 0.05
 
 
-class SurveyingExecutor(Executor, Protocol):
+class SurveyingExecutor(CancellableExecutor, Protocol):
     """An Executor that can see who else uses its device, before it takes it and afterwards."""
 
     def survey(self) -> Survey:
@@ -34,9 +34,6 @@ class SurveyingExecutor(Executor, Protocol):
 
     def release(self) -> None:
         """Give the device back if it was taken."""
-
-    def cancel(self) -> None:
-        """End everything at once, and start nothing more: what waits in another thread raises CancelledError."""
 
 
 class ExclusiveExecutor:

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import signal
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from bench.core.units import format_bytes
 from bench.device.cpu import host
 from bench.errors import CancelledError, DeviceError, PackageError, WorkerError
-from bench.record import Case, Crashed, Measured, MeasureSettings, OutOfMemory, Phase, TimedOut
+from bench.record import Case, Measured, MeasureSettings, TimedOut
+from bench.run.exchange import Exchange
 from bench.run.messages import (
     Broken,
     CardsListed,
@@ -28,7 +26,6 @@ from bench.run.messages import (
     EarlyQuestion,
     ListCards,
     LookAround,
-    PhaseBegun,
     Ready,
     Refused,
     RunCase,
@@ -36,7 +33,7 @@ from bench.run.messages import (
     Start,
     Survey,
 )
-from bench.run.outcome import OnPhase, memory_in
+from bench.run.outcome import OnPhase
 from bench.run.worker_process import WorkerProcess, worker_error
 from bench.workloads.labels import label_of
 
@@ -45,7 +42,6 @@ WORKER = (sys.executable, "-P", "-m", "bench.run.worker")
 _START_TIMEOUT_S = 600.0  # a cold disk takes minutes over importing torch
 _LOOK_TIMEOUT_S = 30.0
 _START_ATTEMPTS = 3
-_SIGKILL = 9  # `signal` has no name for it on Windows
 _KEPT = " Finished cases are kept; repeat the command to continue."
 
 
@@ -72,6 +68,13 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Release the device at once."""
+
+
+class CancellableExecutor(Executor, Protocol):
+    """An Executor that another thread can end."""
+
+    def cancel(self) -> None:
+        """End everything at once, and start nothing more: what waits in another thread raises CancelledError."""
 
 
 class SubprocessExecutor:
@@ -135,8 +138,7 @@ class SubprocessExecutor:
         if exchange.end == "timeout":
             self.close()
             return Done(outcome=TimedOut(timeout_s=timeout_s, phase=exchange.phase))
-        assert exchange.phase is not None  # noqa: S101 - a worker that dies earlier is replaced
-        outcome = _cause_of_death(exchange.worker, exchange.phase, exchange.oom_kills_before)
+        outcome = exchange.cause_of_death()
         self.close()
         return Done(outcome=outcome)
 
@@ -157,12 +159,12 @@ class SubprocessExecutor:
 
     def _exchange(
         self, request: RunCase | RunInterleaved, cases: Sequence[Case], timeout_s: float, on_phase: OnPhase
-    ) -> _Exchange:
+    ) -> Exchange:
         """Send the worker these cases and collect its answers. Restart a worker that dies before it has begun."""
         worker: WorkerProcess | None = None
         for _ in range(_START_ATTEMPTS):
             worker = self._ready_worker()
-            exchange = _Exchange(worker, host.oom_kills())
+            exchange = Exchange(worker, host.oom_kills())
             worker.send(request.model_dump_json())
             exchange.collect(len(cases), timeout_s, on_phase)
             if exchange.end != "died" or exchange.phase is not None:
@@ -295,46 +297,3 @@ class SubprocessExecutor:
             leak = f"{format_bytes(done.leaked_bytes)} were not freed after the case, so the worker was replaced"
             return done.model_copy(update={"warnings": (*done.warnings, leak)})
         return done
-
-
-@dataclass(slots=True)
-class _Exchange:
-    """A worker's answers to one request, and how they ended."""
-
-    worker: WorkerProcess
-    oom_kills_before: int
-    phase: Phase | None = None
-    results: list[Done] = field(default_factory=list)
-    end: Literal["done", "timeout", "died"] | Broken = "done"
-
-    def collect(self, count: int, timeout_s: float, on_phase: OnPhase) -> None:
-        """Collect answers until there are `count`, `timeout_s` seconds have passed, or no more can come."""
-        deadline = time.monotonic() + timeout_s
-        while len(self.results) < count:
-            try:
-                answer = self.worker.answer(max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                self.end = "timeout"
-                return
-            if isinstance(answer, PhaseBegun):
-                self.phase = answer.phase
-                on_phase(answer.phase)
-            elif isinstance(answer, Done):
-                self.results.append(answer)
-            else:
-                self.end = answer if isinstance(answer, Broken) else "died"
-                return
-
-
-def _cause_of_death(worker: WorkerProcess, phase: Phase, oom_kills_before: int) -> Crashed | OutOfMemory:
-    """Return the outcome of a dead worker: out of memory if the kernel or its last output says so, else a crash."""
-    code = worker.exit_code()
-    assert code is not None  # noqa: S101 - there is no time-out
-    tail = worker.stderr_tail()
-    if code == -_SIGKILL and host.oom_kills() > oom_kills_before:
-        return OutOfMemory(where="host", phase=phase, message="the kernel's out-of-memory killer ended the worker")
-    where = memory_in(tail)
-    if where is not None:
-        return OutOfMemory(where=where, phase=phase, message=f"the worker died: {tail[-300:]}")
-    name = signal.Signals(-code).name if code < 0 and -code in signal.valid_signals() else None
-    return Crashed(signal=name, exit_code=None if code < 0 else code, phase=phase, stderr_tail=tail)

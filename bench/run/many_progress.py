@@ -11,13 +11,11 @@ from rich.console import Console
 from bench.core.units import one_line
 from bench.errors import BenchError
 from bench.plan import Plan
-from bench.record import Case, Phase, Record, Run
 from bench.report.render.terminal import say
 from bench.run import progress
 from bench.run.many_runs import beside_text, exit_code
-from bench.run.messages import Ready
 from bench.run.progress import Reporter, Shared
-from bench.run.scheduler import Observer, RunSummary
+from bench.run.run_options import LockedObserver, Observer, RunSummary
 
 
 class ManyReporter:
@@ -50,8 +48,8 @@ class ManyReporter:
         self._bar.stop()
 
     def observer(self, title: str) -> Observer:
-        """The observer of the run with this title."""
-        return _Locked(self._reporters[title], self._lock)
+        """The observer of the run with this title. The lines of one event stay together."""
+        return LockedObserver(self._reporters[title], self._lock)
 
     def warn(self, title: str, text: str) -> None:
         """Print a warning about this run, even if quiet."""
@@ -72,29 +70,6 @@ class ManyReporter:
         """For each run its title, how many of its cases are on disk, and its file if it has begun."""
         for title, reporter in self._reporters.items():
             yield title, reporter.kept, reporter.path
-
-
-class _Locked:
-    """An observer that keeps the lines of one event together."""
-
-    def __init__(self, reporter: Reporter, lock: threading.RLock) -> None:
-        self._reporter, self._lock = reporter, lock
-
-    def begun(self, run: Run, path: Path, earlier: Sequence[Record], ready: Ready) -> None:
-        with self._lock:
-            self._reporter.begun(run, path, earlier, ready)
-
-    def case_begun(self, number: int, case: Case) -> None:
-        with self._lock:
-            self._reporter.case_begun(number, case)
-
-    def phase_begun(self, phase: Phase) -> None:
-        with self._lock:
-            self._reporter.phase_begun(phase)
-
-    def case_done(self, number: int, record: Record) -> None:
-        with self._lock:
-            self._reporter.case_done(number, record)
 
 
 def print_summaries(results: Mapping[str, RunSummary | BenchError], console: Console) -> None:

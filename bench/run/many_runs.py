@@ -20,19 +20,12 @@ from bench.errors import BenchError, CancelledError
 from bench.plan import Plan
 from bench.record import Case, Phase, Record, Run
 from bench.run import scheduler
-from bench.run.executor import Executor
+from bench.run.executor import CancellableExecutor
 from bench.run.messages import Ready
 from bench.run.scheduler import Observer, RunOptions, RunSummary
 
 #: Windows notices Ctrl-C only between two waits.
 _WAIT_S = 1.0
-
-
-class CancellableExecutor(Executor, Protocol):
-    """An Executor that another thread can end."""
-
-    def cancel(self) -> None:
-        """End everything at once, and start nothing more: what waits in another thread raises CancelledError."""
 
 
 class View(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,30 @@ class Observer(Protocol):
 
     def case_done(self, number: int, record: Record) -> None:
         """The case is finished and on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedObserver:
+    """An Observer that passes everything on under a lock, so that several threads may call it."""
+
+    observer: Observer
+    lock: AbstractContextManager[object]
+
+    def begun(self, run: Run, path: Path, earlier: Sequence[Record], ready: Ready) -> None:
+        with self.lock:
+            self.observer.begun(run, path, earlier, ready)
+
+    def case_begun(self, number: int, case: Case) -> None:
+        with self.lock:
+            self.observer.case_begun(number, case)
+
+    def phase_begun(self, phase: Phase) -> None:
+        with self.lock:
+            self.observer.phase_begun(phase)
+
+    def case_done(self, number: int, record: Record) -> None:
+        with self.lock:
+            self.observer.case_done(number, record)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,70 +8,16 @@ from bench import store
 from bench.plan import Plan
 from bench.run.case_runner import CaseRunner
 from bench.run.continuing import is_alike, opened
-from bench.run.executor import Executor
+from bench.run.executor import CancellableExecutor, Executor
 from bench.run.run_options import GOOD, Observer, RunOptions, RunSummary
 from bench.run.shared_run import SharedRun
 
 __all__ = ["GOOD", "Observer", "RunOptions", "RunSummary", "is_alike", "run"]
 
 
-class Observer(Protocol):
-    """Receives the events of a run."""
-
-    def begun(self, run: Run, path: Path, earlier: Sequence[Record], ready: Ready) -> None:
-        """A run begins, or continues after the cases that earlier sessions have finished."""
-
-    def case_begun(self, number: int, case: Case) -> None:
-        """Case `number` of the plan (from 1) is next."""
-
-    def phase_begun(self, phase: Phase) -> None:
-        """The current case has reached this phase."""
-
-    def case_done(self, number: int, record: Record) -> None:
-        """The case is finished and on disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """The result of a run: its file and all its records, including those of earlier sessions."""
-
-    path: Path
-    records: tuple[Record, ...]
-    resumed: int = 0
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """The number of cases by outcome."""
-        return dict(Counter(record.outcome.status for record in self.records))
-
-    @property
-    def exit_code(self) -> int:
-        """0 if every case was measured, out of memory or skipped; 1 otherwise."""
-        return 0 if all(record.outcome.status in GOOD for record in self.records) else 1
-
-
-@dataclass(frozen=True, slots=True)
-class RunOptions:
-    """How a run is stored and continued.
-
-    Attributes:
-        results: the results folder.
-        vram_limit_bytes: the limit that the executor has set; None without one.
-        fresh: start a new run even if an unfinished one could be continued.
-        now: the clock of the file's name and the records.
-        warn: called with each warning about the file of a continued run.
-        surroundings: what went on beside the case that has just ended: further warnings of its record.
-    """
-
-    results: Path
-    vram_limit_bytes: int | None = None
-    fresh: bool = False
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    warn: Callable[[str], None] = lambda _: None
-    surroundings: Callable[[], tuple[str, ...]] = tuple
-
-
-def run(plan: Plan, executor: Executor, options: RunOptions, observer: Observer) -> RunSummary:
+def run(
+    plan: Plan, executor: Executor | Sequence[CancellableExecutor], options: RunOptions, observer: Observer
+) -> RunSummary:
     """Measure all cases that have no outcome yet. Returns when every case has an outcome on disk.
 
     Several executors are equal cards, which share the cases (`shared_run`). Continues the latest unfinished run of the

@@ -12,23 +12,22 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from bench import store
 from bench.errors import BenchError, ResultsError
 from bench.plan import Plan
-from bench.record import Case, Phase, Record, Run
+from bench.record import Case, Record, Run
 from bench.run.case_runner import CaseRunner
 from bench.run.continuing import differences, opened
-from bench.run.executor import Executor
+from bench.run.executor import CancellableExecutor, Executor
 from bench.run.messages import Ready
-from bench.run.run_options import Observer, RunOptions, RunSummary
+from bench.run.run_options import LockedObserver, Observer, RunOptions, RunSummary
 
 #: A group that so many cards have failed over is not tried again: else it could bring down all of them.
 _MOST_LOSSES = 3
 
 
-class _StoppedError(BenchError):
+class _StoppedError(CancelledError):
     """The run ends, so a result that arrives late is not kept."""
 
 
@@ -56,30 +55,6 @@ class _Begun:
 
 
 @dataclass(slots=True)
-class _Serialised:
-    """An Observer that passes everything on under a lock."""
-
-    observer: Observer
-    lock: threading.Condition
-
-    def begun(self, run: Run, path: Path, earlier: Sequence[Record], ready: Ready) -> None:
-        with self.lock:
-            self.observer.begun(run, path, earlier, ready)
-
-    def case_begun(self, number: int, case: Case) -> None:
-        with self.lock:
-            self.observer.case_begun(number, case)
-
-    def phase_begun(self, phase: Phase) -> None:
-        with self.lock:
-            self.observer.phase_begun(phase)
-
-    def case_done(self, number: int, record: Record) -> None:
-        with self.lock:
-            self.observer.case_done(number, record)
-
-
-@dataclass(slots=True)
 class SharedRun:
     """A plan, and the equal executors that share its groups.
 
@@ -88,7 +63,7 @@ class SharedRun:
     """
 
     plan: Plan
-    executors: Sequence[Executor]
+    executors: Sequence[CancellableExecutor]
     options: RunOptions
     observer: Observer
     #: Guards everything below.
@@ -108,7 +83,7 @@ class SharedRun:
         Raises the error of the last executor that failed if cases are left over, and ResultsError if records can't be
         written. Finished cases are kept.
         """
-        self.observer = _Serialised(self.observer, self._changed)
+        self.observer = LockedObserver(self.observer, self._changed)
         self._numbers = {case.id: number for number, case in enumerate(self.plan.cases, start=1)}
         with self._claims, ThreadPoolExecutor(len(self.executors), "card") as threads:
             serving: list[Future[None]] = []
@@ -135,7 +110,7 @@ class SharedRun:
         for executor in self.executors:
             executor.close()
 
-    def _serve(self, executor: Executor) -> None:
+    def _serve(self, executor: CancellableExecutor) -> None:
         """Measure with one executor until nothing is left. Raises ResultsError if a record can't be written."""
         try:
             runner = self._runner(executor, executor.start())
