@@ -7,18 +7,16 @@ Records hold no host or user names by design. An error's text, the path of a che
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bench.errors import printable
 from bench.record import Record
-from bench.sharing.privacy import OwnName, Remover, names_of_this_machine, ordinary_words
+from bench.sharing.privacy import MARKER, OwnName, Remover, names_of_this_machine, ordinary_words
 
 Kind = Literal["token", "endpoint", "name"]
 
-_MARKER = re.compile(r"<(?:home|folder|user|host|address|mac|serial|secret|token|uuid|email|path|value)>")
 _SECRETS, _ADDRESS = {"<secret>", "<token>"}, "<address>"
 
 
@@ -87,7 +85,7 @@ class Search:
         cleaned = json.loads(self._remover.file("x.json", json.dumps(text).encode()))
         if cleaned == text:
             return None
-        markers = set(_MARKER.findall(cleaned)) - set(_MARKER.findall(text))
+        markers = set(MARKER.findall(cleaned)) - set(MARKER.findall(text))
         if markers & _SECRETS:
             return "token"
         return "endpoint" if _ADDRESS in markers or "://<host>" in cleaned else "name"

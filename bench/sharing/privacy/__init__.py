@@ -2,4 +2,4 @@
 
 from bench.sharing.privacy.leaks import Leak, leaks
 from bench.sharing.privacy.own_names import OwnName, names_of_this_machine, ordinary_words
-from bench.sharing.privacy.removal import Remover
+from bench.sharing.privacy.removal import MARKER, Remover

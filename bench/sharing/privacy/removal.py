@@ -17,7 +17,8 @@ _SECRET_VALUE = re.compile(
     re.IGNORECASE,
 )
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-_MARKER = re.compile(r"<(?:home|folder|user|host|address|mac|serial|secret|token|uuid|email|path|value)>")
+#: What stands where something was removed.
+MARKER = re.compile(r"<(?:home|folder|user|host|address|mac|serial|secret|token|uuid|email|path|value)>")
 #: A version or an address alone in a string. Of these only this machine's own addresses are replaced: `10.3.9.90`.
 _DOTTED = re.compile(r"v?\d+(?:\.\d+){1,4}(?:[-+]\w+)?")
 
@@ -45,13 +46,13 @@ class Remover:
             text = "".join(self._json(line) for line in text.splitlines(keepends=True))
         else:
             text = self._json(text) if name.endswith(".json") else self._text(text)
-        self.counts.update(_MARKER.findall(text))
+        self.counts.update(MARKER.findall(text))
         return text.encode()
 
     def line(self, text: str) -> str:
         """A text without what identifies."""
         cleaned = self._text(text)
-        self.counts.update(_MARKER.findall(cleaned))
+        self.counts.update(MARKER.findall(cleaned))
         return cleaned
 
     def _json(self, text: str) -> str:
@@ -89,7 +90,7 @@ def _outside_markers(pattern: re.Pattern[str], marker: str, text: str) -> str:
     if not pattern.search(text):
         return text
     parts, last = [], 0
-    for there in _MARKER.finditer(text):
+    for there in MARKER.finditer(text):
         parts += [pattern.sub(marker, text[last : there.start()]), there[0]]
         last = there.end()
     return "".join([*parts, pattern.sub(marker, text[last:])])
