@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -149,19 +150,19 @@ def test_a_user_called_user_is_replaced_once(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("secret", PLANTED)
-@pytest.mark.parametrize(
-    "spell", [str, str.upper, json.dumps, repr, lambda text: f"x{text}" if len(text) > 8 else text]
-)
+@pytest.mark.parametrize("spell", [str, str.upper, json.dumps, repr])
 def test_the_last_search_names_file_and_line_of_what_was_missed(
-    names: tuple[OwnName, ...], secret: str, spell: object
+    names: tuple[OwnName, ...], secret: str, spell: Callable[[str], str]
 ) -> None:
-    text = f"fine\nfine\n{spell(secret)} here"  # type: ignore[operator]
-    if spell is not str.upper and text.startswith("x") and secret in {ADDRESS}:
-        return
+    text = f"fine\nfine\n{spell(secret)} here"
     missed = leaks({"logs/fine.log": b"fine", "logs/docs.log": text.encode()}, names)
-    assert {(leak.file, leak.line) for leak in missed} in ({("logs/docs.log", 3)}, set())
-    assert missed or spell not in {str, json.dumps, repr, str.upper}
+    assert {(leak.file, leak.line) for leak in missed} == {("logs/docs.log", 3)}
     assert secret not in "".join(map(str, missed))
+
+
+@pytest.mark.parametrize("secret", [USER, HOST, SECRET])
+def test_the_last_search_looks_inside_of_words(names: tuple[OwnName, ...], secret: str) -> None:
+    assert leaks({"logs/docs.log": f"my{secret}s".encode()}, names)
 
 
 def test_the_last_search_looks_at_the_names_of_files_too(names: tuple[OwnName, ...]) -> None:
