@@ -70,6 +70,13 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield made
 
 
+def test_ray_that_was_started_here_demands_a_token(app: Application) -> None:
+    from ray._private.authentication.authentication_utils import is_token_auth_enabled
+
+    assert app.is_alone
+    assert is_token_auth_enabled()
+
+
 def pids(client: httpx2.Client) -> dict[int, str]:
     """The replicas' names by their process."""
     endpoints.until(lambda: len(client.get("/ready").json()["replicas"]) == 2, seconds=60)
