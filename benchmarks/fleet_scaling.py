@@ -31,7 +31,7 @@ from ray.cluster_utils import Cluster
 from bench.fleet import cluster
 from bench.fleet.sweep import Fleet
 from bench.plan import Plan
-from bench.record import Axes, Case, ClusterSweep, MeasureSettings, Phase, Record, Run
+from bench.record import Axes, Case, MeasureSettings, Phase, Record, Run, SweepOnCards
 from bench.run import scheduler
 from bench.run.messages import Ready
 
@@ -107,7 +107,7 @@ def measure(nodes: int, cases: int, seconds: float) -> Scaling:
 def _sweep(address: str, nodes: int, made: Plan, seconds: float, results: Path) -> Scaling:
     command = ("env", f"SLEEPING_SECONDS={seconds}", sys.executable, str(WORKER))
     fleet, watch = Fleet(on_cpu=True, worker=command), Watch()
-    options = scheduler.RunOptions(results=results, sweep=ClusterSweep(id="scaling", runs=1, shared=True))
+    options = scheduler.RunOptions(results=results, sweep=SweepOnCards(id="scaling", runs=1, shared=True))
     begin = time.monotonic()
     with cluster.connected(address, {}):
         ((title, cards),) = fleet.runs().items()

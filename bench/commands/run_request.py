@@ -12,7 +12,7 @@ from bench.commands.stderr import tell, tell_aliases
 
 if TYPE_CHECKING:
     from bench.plan import Plan
-    from bench.record import ClusterSweep
+    from bench.record import SweepOnCards
     from bench.run.messages import Ready
     from bench.run.scheduler import RunOptions
 
@@ -75,7 +75,7 @@ class RunRequest:
 
         return RunOptions(results=self.out, vram_limit_bytes=self.limit_bytes, fresh=self.fresh)
 
-    def sweep(self, plan: Plan, runs: int, *, shared: bool, cards: Collection[str] | None = None) -> ClusterSweep:
+    def sweep(self, plan: Plan, runs: int, *, shared: bool, cards: Collection[str] | None = None) -> SweepOnCards:
         """The sweep on several cards to continue, or a new one.
 
         If it is continued, its finished runs are not measured again, so that one card that was stopped does not cost
@@ -84,11 +84,11 @@ class RunRequest:
         from datetime import UTC, datetime
 
         from bench import store
-        from bench.record import ClusterSweep, timestamp
+        from bench.record import SweepOnCards, timestamp
 
         unfinished = store.unfinished_sweep(self.out, plan.id, self.limit_bytes, shared=shared, cards=cards)
         if unfinished is None or self.fresh:
-            return ClusterSweep(id=timestamp(datetime.now(UTC)), runs=runs, shared=shared)
+            return SweepOnCards(id=timestamp(datetime.now(UTC)), runs=runs, shared=shared)
         if not self.quiet:
             tell(f"Continuing the sweep of {unfinished.id}. What is finished is not measured again without --fresh.")
         if unfinished.runs > runs:

@@ -37,7 +37,7 @@ from bench.record.picture_comparison import (
     SeamFigures,
 )
 from bench.record.prediction import AllocatorKind, Confidence, KernelChoice, Prediction, Verdict, WorkspaceSource
-from bench.record.record import ClusterSweep, Kind, Record, Run, Stage, json_schema
+from bench.record.record import Kind, Record, Run, Stage, SweepOnCards, json_schema
 from bench.record.requests import EndpointFacts, Exchange, Load, Overlap, Percentile, Remote, ServerTimes, Split, Start
 from bench.record.stored import SCHEMA_VERSION, Frozen, digest, timestamp
 from bench.record.urls import without_secrets, without_url_secrets

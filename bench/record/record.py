@@ -99,7 +99,7 @@ def whole_memory(stages: Sequence[Stage]) -> Memory | None:
     return max(known, key=lambda memory: (memory.peak_bytes or 0, memory.percent or 0.0), default=None)
 
 
-class ClusterSweep(Frozen):
+class SweepOnCards(Frozen):
     """A sweep on a cluster or on several cards of a machine: it has a run for each type of card, or for each card."""
 
     id: str = Field(description="when it began")
@@ -118,7 +118,7 @@ class Run(Frozen):
     plan: str = Field(description="digest of the planned cases and of how they are measured")
     cases: int = Field(ge=0, description="how many cases the plan has: fewer lines than this is an unfinished run")
     started_at: str
-    sweep: ClusterSweep | None = Field(
+    sweep: SweepOnCards | None = Field(
         default=None, description="the sweep on several cards that it is part of; left out unless there is one"
     )
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from bench.record import Case, ClusterSweep, Phase, Record, Run
+from bench.record import Case, Phase, Record, Run, SweepOnCards
 from bench.run.messages import Ready
 
 #: Outcomes after which a run still ends with exit code 0.
@@ -93,6 +93,6 @@ class RunOptions:
     results: Path
     vram_limit_bytes: int | None = None
     fresh: bool = False
-    sweep: ClusterSweep | None = None
+    sweep: SweepOnCards | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     warn: Callable[[str], None] = lambda _: None

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bench.core.garbage import uncollected
 from bench.errors import ResultsError
-from bench.record import ClusterSweep, Record, grouped
-from bench.store.reading import AnyRecord, ResultsFile, first_record, read, read_file, read_unbuilt
+from bench.record import Record, SweepOnCards, grouped
+from bench.store.reading import AnyRecord, ResultsFile, each_unbuilt, first_record, read, read_file
 from bench.store.unbuilt import UnbuiltRecord
 
 
@@ -135,7 +135,7 @@ def latest_run(
 
 def unfinished_sweep(
     results: Path, plan: str, vram_limit_bytes: int | None, *, shared: bool, cards: Collection[str] | None = None
-) -> ClusterSweep | None:
+) -> SweepOnCards | None:
     """The latest sweep of `plan` on several cards, if one of its runs is unfinished or has not begun.
 
     With `cards`, of the sweeps on exactly the cards of these identities.

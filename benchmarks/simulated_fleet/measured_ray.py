@@ -26,7 +26,7 @@ from bench.fleet import card_executor, cluster, sweep
 from bench.fleet.card_executor import CardExecutor
 from bench.fleet.card_types import Card
 from bench.fleet.sweep import Fleet
-from bench.record import Record
+from bench.record import Record, SweepOnCards
 from bench.run.many_progress import ManyReporter
 from bench.run.many_runs import Task, run_side_by_side
 from bench.run.scheduler import RunOptions, RunSummary
@@ -136,7 +136,7 @@ def _run(executors: Sequence[_Kept], cases: int, case_s: float) -> RealRun:
     plan = a_plan(cases)
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         reporter = ManyReporter(plan, ["H100"], Console(file=nowhere))
-        options = RunOptions(Path(folder), shared=True)
+        options = RunOptions(Path(folder), sweep=SweepOnCards(id="simulated", runs=1, shared=True))
         begin, begin_cpu = time.time(), time.process_time()
         with reporter:
             (summary,) = run_side_by_side([Task("H100", plan, executors, options)], reporter, in_one_machine=False)

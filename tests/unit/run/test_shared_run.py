@@ -15,13 +15,13 @@ from bench import store
 from bench.core import identity
 from bench.errors import BenchError, ExecutorLostError, ResultsError
 from bench.plan import Plan
-from bench.record import Case, ClusterSweep, Device, Measured, MeasureSettings, Phase, Record, Run, Stage, Timing
+from bench.record import Case, Device, Measured, MeasureSettings, Phase, Record, Run, Stage, SweepOnCards, Timing
 from bench.run import scheduler
 from bench.run.messages import Broken, Done, Ready
 from bench.run.run_options import RunOptions
 
 CASES = tuple(a_case(size=8 * n) for n in range(1, 9))
-SWEEP = ClusterSweep(id="2026-01-01T12:00:00Z", runs=1, shared=True)
+SWEEP = SweepOnCards(id="2026-01-01T12:00:00Z", runs=1, shared=True)
 PLAN = Plan(config="test", cases=CASES, measure=MeasureSettings(), timeout_s=5.0)
 STAGE = Stage(name="encode", timing=Timing(clock="perf_counter", median_s=1.0, samples_s=(1.0,)))
 

@@ -10,7 +10,7 @@ from factories import a_case, a_device, a_run, measured, out_of_memory, publishe
 
 from bench import store
 from bench.errors import ResultsError
-from bench.record import ClusterSweep, Record
+from bench.record import Record, SweepOnCards
 from bench.store import ResultsFile
 from bench.store.unbuilt import built_record
 
@@ -341,7 +341,7 @@ def test_a_card_beside_records_that_name_none_is_no_note(tmp_path: Path) -> None
 
 
 def _of_sweep(run_id: str, name: str, cases: int, sweep_id: str, *, runs: int = 2, planned: int = 2) -> list[Record]:
-    sweep = ClusterSweep(id=sweep_id, runs=runs, shared=True)
+    sweep = SweepOnCards(id=sweep_id, runs=runs, shared=True)
     run = a_run(id=run_id, cases=planned, sweep=sweep, started_at=f"2026-01-0{run_id}T00:00:00Z")
     device = a_device(name=name)
     return [measured(run=run, device=device, case=a_case(size=8 * n)) for n in range(1, cases + 1)]
@@ -377,12 +377,12 @@ def test_a_run_begun_anew_in_another_setting_completes_its_sweep(tmp_path: Path)
 
 def test_a_sweep_on_cards_of_one_machine_is_continued_on_exactly_these_cards(tmp_path: Path) -> None:
     # Given a sweep on two cards of one name, of which the second has not begun
-    sweep = ClusterSweep(id="s1", runs=2, shared=False)
+    sweep = SweepOnCards(id="s1", runs=2, shared=False)
     run = a_run(id="1", cases=1, sweep=sweep, started_at=EARLY)
     (tmp_path / "card").mkdir()
     store.RunFile(tmp_path / "card" / "1.jsonl").append(measured(run=run, device=a_device(identity="sha256:0a")))
 
-    def continued(*cards: str) -> ClusterSweep | None:
+    def continued(*cards: str) -> SweepOnCards | None:
         return store.unfinished_sweep(tmp_path, "plan-1", None, shared=False, cards=cards)
 
     # Then it is continued on these two, and not on more, fewer or others
