@@ -26,7 +26,7 @@ from bench.analysis.plausibility.examine import examine
 from bench.analysis.plausibility.finding import Facts, case_on_device
 from bench.config import load_gpus
 from bench.record import Record
-from bench.sharing.plausibility_facts import facts
+from bench.sharing.accept.plausibility_facts import facts
 from bench.store import read_ceilings, read_file
 
 ROOT = Path(__file__).resolve().parents[1]

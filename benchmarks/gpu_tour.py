@@ -2,10 +2,10 @@
 
     python benchmarks/gpu_tour.py [--minutes 15] [--out results] [--only STEP] [--list]
 
-Each step is a process in a time box of its own (`bench/sharing/tour.py`). At the end, and after Ctrl-C, a summary says
-which steps ran, failed or did not fit, with the seconds of each. It is also in OUT/gpu_tour/summary.json, with each
-step's output beside it. Needs a CUDA GPU (exit code 2 if there is none), no network and no installed command. Exit
-code 1 if a step failed.
+Each step is a process in a time box of its own (`bench/sharing/contribute/tour.py`). At the end, and after Ctrl-C, a
+summary says which steps ran, failed or did not fit, with the seconds of each. It is also in OUT/gpu_tour/summary.json,
+with each step's output beside it. Needs a CUDA GPU (exit code 2 if there is none), no network and no installed command.
+Exit code 1 if a step failed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a checkout need not be installed
 
 from bench.record import Device  # noqa: E402
-from bench.sharing.tour import SUMMARY, Step, Tour, boxes  # noqa: E402
-from bench.sharing.tour_steps import steps_for  # noqa: E402
+from bench.sharing.contribute.tour import SUMMARY, Step, Tour, boxes  # noqa: E402
+from bench.sharing.contribute.tour_steps import steps_for  # noqa: E402
 
 #: Exit code 0 with a CUDA GPU, 3 with the tests' stand-in for one, 2 without any.
 _LOOK = """import torch

@@ -10,9 +10,9 @@ from typing import Any
 import volunteer_records
 
 from bench.record import Record, grouped
-from bench.sharing import bundle
-from bench.sharing.bundle import Bundle
-from bench.sharing.manifest import About
+from bench.sharing.bundles import bundle
+from bench.sharing.bundles.bundle import Bundle
+from bench.sharing.bundles.manifest import About
 from bench.store import read_file
 
 ROOT = Path(__file__).parents[1]

@@ -51,7 +51,7 @@ def accept(
     from bench.errors import ConfigError
     from bench.report.pages import acceptance_page
     from bench.report.render import console, json_text
-    from bench.sharing import acceptance
+    from bench.sharing.accept import acceptance
 
     if digest is not None and len(bundles) > 1:
         raise ConfigError("--digest is for a single bundle. Check the bundles one by one, or omit --digest.")

@@ -17,10 +17,10 @@ from bench.errors import ConfigError, DeviceError, ResultsError
 
 if TYPE_CHECKING:
     from bench.run.messages import Ready
-    from bench.sharing.bundle import Bundle
-    from bench.sharing.contribution import Contribution
-    from bench.sharing.gathering import Gathered
-    from bench.sharing.tour import Step, Tour
+    from bench.sharing.bundles.bundle import Bundle
+    from bench.sharing.contribute.contribution import Contribution
+    from bench.sharing.contribute.gathering import Gathered
+    from bench.sharing.contribute.tour import Step, Tour
 
 _FOLDER = Path("contribution")
 
@@ -54,8 +54,8 @@ def contribute(
     measured; 2 wrong usage, or no CUDA GPU; 130 interrupted.
     """
     from bench import packages
-    from bench.sharing.contribution import Contribution, newest_bundle
-    from bench.sharing.tour_steps import steps_for
+    from bench.sharing.contribute.contribution import Contribution, newest_bundle
+    from bench.sharing.contribute.tour_steps import steps_for
 
     if show or show_all:
         _show(newest_bundle(out), in_full=show_all)
@@ -101,8 +101,8 @@ def _announce(contribution: Contribution, steps: Sequence[Step], seconds: float)
     """Print what will be done, for how long, where, and that nothing is sent."""
     from bench.core.units import format_bytes
     from bench.report.render.terminal import print_lines
-    from bench.sharing.contribution import LEAST_FREE_BYTES
-    from bench.sharing.tour import boxes
+    from bench.sharing.contribute.contribution import LEAST_FREE_BYTES
+    from bench.sharing.contribute.tour import boxes
 
     done = contribution.done
     waiting = [step for step in steps if step.name not in done and not step.why_not]
@@ -174,7 +174,7 @@ def _show(made: Bundle, *, in_full: bool) -> None:
     from bench.core.units import format_bytes, format_count
     from bench.errors import printable
     from bench.report.render.terminal import print_lines
-    from bench.sharing.manifest import MANIFEST
+    from bench.sharing.bundles.manifest import MANIFEST
 
     manifest = made.manifest
     manifest_bytes = manifest.to_bytes()

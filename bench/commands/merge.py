@@ -13,7 +13,7 @@ from bench.commands.stderr import interruptible, tracked, warn
 from bench.core.units import format_count
 
 if TYPE_CHECKING:
-    from bench.sharing.merge_folders import Merged
+    from bench.sharing.merge.merge_folders import Merged
 
 
 class Preference(StrEnum):
@@ -59,8 +59,8 @@ def merge(
     merged, or lines that can't be used were left out; 2 wrong usage, no
     results, or a folder that can't be written.
     """
-    from bench.sharing.given import Given as GivenResults
-    from bench.sharing.merge_folders import merge as merge_results
+    from bench.sharing.merge.given import Given as GivenResults
+    from bench.sharing.merge.merge_folders import merge as merge_results
 
     given = [GivenResults.of(path) for path in results]
     with interruptible("Interrupted. Run the same command again to complete the folder."):

@@ -13,7 +13,7 @@ from bench.commands.options import RESULTS, AsJson, Quiet
 from bench.commands.stderr import interruptible, tell, warn
 
 if TYPE_CHECKING:
-    from bench.sharing.pulling import Pulled
+    from bench.sharing.hub.pulling import Pulled
 
 _USER = "`bench pull`"
 
@@ -50,13 +50,13 @@ def pull(
     interrupted.
     """
     from bench import packages
-    from bench.sharing.hub_layout import check_endpoint
+    from bench.sharing.hub.layout import check_endpoint
 
     packages.require(_USER, packages.SHARE)
     check_endpoint(os.environ.get("HF_ENDPOINT", ""))
     packages.load(_USER, packages.SHARE)
-    from bench.sharing import pulling
-    from bench.sharing.hub import Repository
+    from bench.sharing.hub import pulling
+    from bench.sharing.hub.repository import Repository
 
     repository = Repository(name, quiet=quiet or not sys.stderr.isatty())
     say = (lambda _: None) if quiet else tell
@@ -94,7 +94,7 @@ def _show(pulled: Pulled, out: Path, place: str, *, as_json: bool, quiet: bool) 
 
 def _refuse(pulled: Pulled) -> None:
     from bench.errors import GateError
-    from bench.sharing.run_lines import named
+    from bench.sharing.hub.run_lines import named
 
     raise GateError(
         "Records differ between the folder and the dataset, and the folder's stay. Move their files away and pull "

@@ -15,7 +15,7 @@ from bench.commands.options import RESULTS, AsJson, Quiet
 from bench.commands.stderr import interruptible, tell, tracked, warn
 
 if TYPE_CHECKING:
-    from bench.sharing.pushing import Change
+    from bench.sharing.hub.pushing import Change
 
 _USER = "`bench push`"
 
@@ -78,13 +78,13 @@ def push(
     access; 130 interrupted.
     """
     from bench import packages
-    from bench.sharing.hub_layout import check_endpoint
+    from bench.sharing.hub.layout import check_endpoint
 
     packages.require(_USER, packages.SHARE)
     check_endpoint(os.environ.get("HF_ENDPOINT", ""))
     packages.load(_USER, packages.SHARE)
-    from bench.sharing import outgoing, pushing
-    from bench.sharing.hub import Repository
+    from bench.sharing.hub import outgoing, pushing
+    from bench.sharing.hub.repository import Repository
 
     repository = Repository(name, quiet=quiet or not sys.stderr.isatty())
     allowed = outgoing.Allowed(

@@ -22,7 +22,7 @@ from bench import store
 from bench.cli import main
 from bench.core.units import MIB
 from bench.record import Measured, OutOfMemory, Record
-from bench.sharing.acceptance import Request, judge
+from bench.sharing.accept.acceptance import Request, judge
 
 ROOT = Path(__file__).parents[2]
 STANDIN = ROOT / "tests" / "standins" / "torch_cuda"

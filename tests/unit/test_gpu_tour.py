@@ -8,8 +8,8 @@ import gpu_tour
 import pytest
 
 from bench.record import Device
-from bench.sharing.tour import LEAST_S
-from bench.sharing.tour_steps import steps_for
+from bench.sharing.contribute.tour import LEAST_S
+from bench.sharing.contribute.tour_steps import steps_for
 
 
 @pytest.mark.parametrize("minutes", ["15", "60"])

@@ -145,7 +145,7 @@ PARENT = {
     *("run.executor", "run.scheduler", "run.messages", "run.progress", "run.outcome", "run.surroundings"),
     *("device.base", "device.cpu.host"),
     *("remote.payloads", "remote.payloads.probe", "remote.load", "remote.overlap_rounds", "endpoint.request_format"),
-    *("api.", "commands.", "predictions.", "traces.tracing", "vram.verdict", "sharing.acceptance"),
+    *("api.", "commands.", "predictions.", "traces.tracing", "vram.verdict", "sharing.accept"),
 }
 #: The modules that load torch and that a command, or what it calls, imports inside a function, once it computes: what
 #: serves and sends, a live trace, and a recorded or measured call.

@@ -14,9 +14,10 @@ from processes import STANDIN
 
 from bench.cli import main
 from bench.run import executor
-from bench.sharing import boxed_process, bundle, tour, tour_steps
+from bench.sharing.bundles import bundle
+from bench.sharing.contribute import boxed_process, tour, tour_steps
+from bench.sharing.contribute.tour import Step
 from bench.sharing.privacy import Remover, own_names
-from bench.sharing.tour import Step
 
 USER, HOST = "mrsplanted", "plantedbox"
 

@@ -17,9 +17,9 @@ from sent_bundles import bundled, lines, on_cpu, records_of, stood_in
 from bench.analysis.plausibility.judgement import Judgement, Unreadable
 from bench.errors import ResultsError
 from bench.record import Ceiling, Ceilings, Package, Record, Stage
-from bench.sharing import bundle
-from bench.sharing.acceptance import Answer, Request, answer, judge
-from bench.sharing.bundle import Bundle
+from bench.sharing.accept.acceptance import Answer, Request, answer, judge
+from bench.sharing.bundles import bundle
+from bench.sharing.bundles.bundle import Bundle
 from bench.store import read_all
 
 
@@ -121,7 +121,7 @@ def test_records_that_differ_from_those_that_are_there_are_a_conflict(tmp_path: 
 
 def corrupted(sent: Bundle) -> Path:
     """The bundle with a figure changed inside, its manifest left as it was."""
-    from bench.sharing import archive
+    from bench.sharing.bundles import archive
 
     files = archive.unpacked(sent.path.read_bytes(), "it")
     name = next(name for name in files if name.endswith(".jsonl"))

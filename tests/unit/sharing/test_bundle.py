@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from bench.errors import BundleError, ChangedBundleError, ResultsError
 from bench.record import Device
-from bench.sharing import archive, bundle
-from bench.sharing.manifest import MANIFEST, MANIFEST_VERSION, About, StepReport
+from bench.sharing.bundles import archive, bundle
+from bench.sharing.bundles.manifest import MANIFEST, MANIFEST_VERSION, About, StepReport
 
 DEVICE = Device(kind="cuda", name="NVIDIA H200", identity="sha256:0123456789ab")
 ABOUT = About(

@@ -9,9 +9,9 @@ from factories import a_case, a_device, measured
 pytest.importorskip("pyarrow")
 
 from bench.errors import ResultsError
-from bench.sharing import contents, dataset_card
-from bench.sharing.contents import Entry
-from bench.sharing.hub_layout import RemoteFile, git_oid
+from bench.sharing.hub import contents, dataset_card
+from bench.sharing.hub.contents import Entry
+from bench.sharing.hub.layout import RemoteFile, git_oid
 
 
 def _entry(content: bytes = b"x", device: str = "NVIDIA Test") -> Entry:

@@ -6,15 +6,15 @@ import subprocess
 
 import pytest
 
-from bench.sharing import hub_layout
-from bench.sharing.hub_layout import RemoteFile
+from bench.sharing.hub import layout
+from bench.sharing.hub.layout import RemoteFile
 
 
 def test_the_table_of_a_run_is_in_the_partition_of_its_device() -> None:
-    path = hub_layout.run_path("nvidia-h100", "20260101T120000Z-docs")
+    path = layout.run_path("nvidia-h100", "20260101T120000Z-docs")
 
-    assert hub_layout.run_device(path) == "nvidia-h100"
-    assert hub_layout.table_path(path) == "parquet/device=nvidia-h100/20260101T120000Z-docs.parquet"
+    assert layout.run_device(path) == "nvidia-h100"
+    assert layout.table_path(path) == "parquet/device=nvidia-h100/20260101T120000Z-docs.parquet"
 
 
 @pytest.mark.parametrize(
@@ -38,18 +38,18 @@ def test_the_table_of_a_run_is_in_the_partition_of_its_device() -> None:
     ],
 )
 def test_other_names_are_not_those_of_runs(path: str) -> None:
-    assert hub_layout.run_device(path) is None
-    assert hub_layout.facts_device(path) is None
+    assert layout.run_device(path) is None
+    assert layout.facts_device(path) is None
 
 
 @pytest.mark.parametrize("name", ["ceilings.json", "workspaces.json", "quality-20260101T120000000000Z.json"])
 def test_files_with_facts_of_a_device_are_known(name: str) -> None:
-    assert hub_layout.facts_device(f"results/cpu-x/{name}") == "cpu-x"
+    assert layout.facts_device(f"results/cpu-x/{name}") == "cpu-x"
 
 
 @pytest.mark.parametrize("name", ["provenance.json", "ceilings.json.txt", "quality-../x.json", "quality-.json"])
 def test_other_files_of_a_device_are_not_taken(name: str) -> None:
-    assert hub_layout.facts_device(f"results/cpu-x/{name}") is None
+    assert layout.facts_device(f"results/cpu-x/{name}") is None
 
 
 def test_a_content_is_known_by_gits_own_name_for_it() -> None:
@@ -62,7 +62,7 @@ def test_a_content_is_known_by_gits_own_name_for_it() -> None:
 
 
 def test_a_large_file_is_known_by_its_sha256_alone() -> None:
-    file = RemoteFile("x.parquet", 3, "oid of the pointer", hub_layout.sha256(b"abc"))
+    file = RemoteFile("x.parquet", 3, "oid of the pointer", layout.sha256(b"abc"))
 
     assert file.holds(b"abc")
     assert not file.holds(b"abd")

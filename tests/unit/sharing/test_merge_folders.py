@@ -16,10 +16,10 @@ from bench import store
 from bench.cli import main
 from bench.errors import ResultsError
 from bench.record import Record
-from bench.sharing import folder_writer
-from bench.sharing.given import Given
-from bench.sharing.merge_folders import Merged, merge
-from bench.sharing.merging import MergeConflictError, Prefer
+from bench.sharing.merge import folder_writer
+from bench.sharing.merge.given import Given
+from bench.sharing.merge.merge_folders import Merged, merge
+from bench.sharing.merge.merging import MergeConflictError, Prefer
 
 FIRST_CARD, SECOND_CARD = (a_device(identity=f"sha256:{letter * 12}") for letter in "ab")
 EARLY, LATE = "2026-01-01T12:00:00.000000Z", "2026-01-02T12:00:00.000000Z"

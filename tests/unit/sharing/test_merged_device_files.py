@@ -21,9 +21,9 @@ from bench.record import (
     PictureFigures,
     Workspaces,
 )
-from bench.sharing.given import Given
-from bench.sharing.merge_folders import Merged, merge
-from bench.sharing.merging import MergeConflictError, Prefer
+from bench.sharing.merge.given import Given
+from bench.sharing.merge.merge_folders import Merged, merge
+from bench.sharing.merge.merging import MergeConflictError, Prefer
 
 EARLY, LATE = "2025-01-01T00:00:00.000000Z", "2027-01-01T00:00:00.000000Z"
 

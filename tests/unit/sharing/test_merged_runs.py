@@ -17,8 +17,8 @@ from bench import plan, store
 from bench.run import scheduler
 from bench.run.progress import Reporter
 from bench.run.scheduler import RunOptions
-from bench.sharing.given import Given
-from bench.sharing.merge_folders import merge
+from bench.sharing.merge.given import Given
+from bench.sharing.merge.merge_folders import merge
 
 SWEEP = """
 models: tiny

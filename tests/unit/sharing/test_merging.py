@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.record import Record
-from bench.sharing.merging import merge_lines
+from bench.sharing.merge.merging import merge_lines
 
 MOMENTS = tuple(f"2026-01-01T12:00:{second:02}.000000Z" for second in range(60))
 

@@ -11,8 +11,8 @@ from factories import a_case, measured
 
 from bench import store
 from bench.record import Failed, Record
+from bench.sharing.hub.private_texts import Search, names_here
 from bench.sharing.privacy import OwnName
-from bench.sharing.private_texts import Search, names_here
 
 ROOT = Path(__file__).parents[3]
 NAMES = (OwnName("alice", "<user>"), OwnName("darkstar", "<host>"))

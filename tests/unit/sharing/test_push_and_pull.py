@@ -23,13 +23,13 @@ from pyarrow import dataset as arrow
 from bench import store
 from bench.errors import BenchError, ConfigError, GateError, HubError, ResultsError
 from bench.record import Record
-from bench.sharing import outgoing, pulling, pushing
-from bench.sharing.hub import Repository
-from bench.sharing.outgoing import Allowed
-from bench.sharing.pushing import Settings
+from bench.sharing.hub import outgoing, pulling, pushing
+from bench.sharing.hub.outgoing import Allowed
+from bench.sharing.hub.pushing import Settings
+from bench.sharing.hub.repository import Repository
 
 if TYPE_CHECKING:
-    from bench.sharing.pulling import Pulled
+    from bench.sharing.hub.pulling import Pulled
 
 NAME = "alice/results"
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # the library's own upload

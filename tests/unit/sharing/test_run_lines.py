@@ -7,7 +7,7 @@ import json
 from factories import a_case, a_device, a_run, measured, of_version_5
 
 from bench.record import Record
-from bench.sharing.run_lines import RunLines, by_run, join, named, read_lines
+from bench.sharing.hub.run_lines import RunLines, by_run, join, named, read_lines
 
 
 def _run(*records: Record) -> RunLines:

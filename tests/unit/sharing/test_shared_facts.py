@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.sharing.shared_facts import join_facts, problem_of
+from bench.sharing.hub.shared_facts import join_facts, problem_of
 
 PATH = "results/cpu-intel-xeon-processor/ceilings.json"
 NAMES = ("here", "there")

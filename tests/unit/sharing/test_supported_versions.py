@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.sharing.supported_versions import SUPPORTED, is_supported
+from bench.sharing.accept.supported_versions import SUPPORTED, is_supported
 
 PROJECT = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
 

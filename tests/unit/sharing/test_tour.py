@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ResultsError
-from bench.sharing import boxed_process
-from bench.sharing.manifest import StepReport
-from bench.sharing.tour import LEAST_S, SUMMARY, Step, Tour, box_s, boxes, read_summary
+from bench.sharing.bundles.manifest import StepReport
+from bench.sharing.contribute import boxed_process
+from bench.sharing.contribute.tour import LEAST_S, SUMMARY, Step, Tour, box_s, boxes, read_summary
 
 ROOT = Path(__file__).parents[3]
 RUNS = Step("runs", 30.0, ("-c", "print('a figure')"))
@@ -72,7 +72,7 @@ def test_ctrl_c_ends_the_step_and_sums_up(tmp_path: Path) -> None:
     os.mkfifo(begun)
     wait = f"import threading; open({str(begun)!r}, 'w').close(); threading.Event().wait()"
     program = (
-        "import sys; from pathlib import Path; from bench.sharing.tour import *\n"
+        "import sys; from pathlib import Path; from bench.sharing.contribute.tour import *\n"
         "tour = Tour(Path(sys.argv[1]), 100.0)\n"
         f"tour.go([Step('runs', 30.0, ('-c', 'pass')), Step('waits', 60.0, ('-c', {wait!r})),"
         " Step('later', 9.0, ('-c', 'pass'))])\n"

@@ -12,8 +12,8 @@ from bench.cli import app_for, main
 from bench.core.units import GIB
 from bench.errors import PackageError
 from bench.record import Device
-from bench.sharing.tour import Step
-from bench.sharing.tour_steps import steps_for
+from bench.sharing.contribute.tour import Step
+from bench.sharing.contribute.tour_steps import steps_for
 
 CARD = Device(kind="cuda", name="NVIDIA H200", total_bytes=140 * GIB)
 CPU = Device(kind="cpu", name="processor", total_bytes=GIB)

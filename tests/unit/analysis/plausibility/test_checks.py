@@ -22,7 +22,7 @@ from bench.analysis.plausibility.finding import Facts, Finding, case_on_device, 
 from bench.config import load_gpus
 from bench.core.units import GIB, MIB
 from bench.record import Memory, OutOfMemory, Record, Spread, TimedOut, Timing, timestamp
-from bench.sharing.plausibility_facts import facts
+from bench.sharing.accept.plausibility_facts import facts
 from bench.store import read_ceilings
 
 GPUS = load_gpus()

@@ -11,7 +11,7 @@ import volunteer_records
 from bench.analysis.plausibility.examine import examine
 from bench.config import load_gpus
 from bench.record import Record
-from bench.sharing.plausibility_facts import facts
+from bench.sharing.accept.plausibility_facts import facts
 from bench.store import published, read, read_ceilings
 
 ROOT = Path(__file__).parents[4]

@@ -15,8 +15,8 @@ from bench.analysis.plausibility.examine import examine
 from bench.config import load_gpus
 from bench.errors import BenchError
 from bench.record import Record
-from bench.sharing import supported_versions
-from bench.sharing.plausibility_facts import facts
+from bench.sharing.accept import supported_versions
+from bench.sharing.accept.plausibility_facts import facts
 from bench.store.line import record_of
 
 ODD: list[Any] = [0, 1, -1, 1e-300, 1e300, 2**62, None, "", "x", [], {}, True, 0.5, "2026-01-01", "9.0", "float16"]

@@ -17,8 +17,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from bench.errors import ResultsError
-from bench.sharing.boxed_process import run_boxed
-from bench.sharing.manifest import StepReport, StepStatus
+from bench.sharing.bundles.manifest import StepReport, StepStatus
+from bench.sharing.contribute.boxed_process import run_boxed
 from bench.store.disk import reported, write_whole
 
 #: A step with less time than this, in seconds, can't load torch and measure anything.

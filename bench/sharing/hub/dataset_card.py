@@ -17,8 +17,8 @@ from bench.record import grouped
 from bench.report.document import Block, Bullets, Column, Document, Section, Table, Text, table, table_of
 from bench.report.export.dataset_columns import file_schema
 from bench.report.render import markdown
-from bench.sharing.contents import Entry
-from bench.sharing.hub_layout import PARQUET, RESULTS
+from bench.sharing.hub.contents import Entry
+from bench.sharing.hub.layout import PARQUET, RESULTS
 
 LICENSE = "apache-2.0"
 _BEGIN = "<!-- bench begin: `bench push` writes again what follows, up to the end mark -->"

@@ -9,7 +9,7 @@ from bench import packages
 from bench.core.units import GIB
 from bench.errors import PackageError
 from bench.record import Device
-from bench.sharing.tour import Step
+from bench.sharing.contribute.tour import Step
 
 #: Makes a step of `bench run`: its name, what it needs, what it measures, the arguments.
 Run = Callable[..., Step]

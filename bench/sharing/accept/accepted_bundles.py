@@ -9,7 +9,7 @@ from pydantic import Field
 
 from bench.analysis.plausibility.judgement import Judgement
 from bench.record import Frozen, timestamp
-from bench.sharing.bundle import Bundle
+from bench.sharing.bundles.bundle import Bundle
 from bench.store.disk import reported, write_whole
 
 #: The schema version of such a file.

@@ -14,10 +14,10 @@ from pathlib import Path
 from bench import store
 from bench.core.units import format_count
 from bench.errors import ConfigError, HubRefusalError, listed, printable
-from bench.sharing.hub import Head, Repository
-from bench.sharing.hub_layout import RESULTS, facts_device, run_device
-from bench.sharing.run_lines import Joined, Line, RunLines, by_run, join, read_lines
-from bench.sharing.shared_facts import join_facts
+from bench.sharing.hub.layout import RESULTS, facts_device, run_device
+from bench.sharing.hub.repository import Head, Repository
+from bench.sharing.hub.run_lines import Joined, Line, RunLines, by_run, join, read_lines
+from bench.sharing.hub.shared_facts import join_facts
 from bench.store.disk import reported
 from bench.store.stand_in import LEFT_OUT, record_stand_in
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from bench.errors import GateError, printable
 from bench.record import Record, grouped
-from bench.sharing.result_lines import Key, Line, LinesFile, read_lines, record_in
+from bench.sharing.merge.result_lines import Key, Line, LinesFile, read_lines, record_in
 from bench.workloads.labels import label_of
 
 #: Which of two records of one key stays: that of the file named first, or the one that was recorded last.

@@ -11,7 +11,7 @@ from bench.config import Gpus
 from bench.errors import ResultsError
 from bench.record import Ceilings, Record, timestamp
 from bench.run.stopping import StoppingRule
-from bench.sharing.expectations import Expectations
+from bench.sharing.accept.expectations import Expectations
 from bench.store import read_all
 
 #: The most characters of a folder's name, which records could make too long for the system.

@@ -15,13 +15,13 @@ from bench.analysis.plausibility.judgement import Added, Answer, Judgement, Unre
 from bench.config import Gpus, load_gpus
 from bench.errors import BundleError
 from bench.record import Ceilings, Record, Workspaces
-from bench.sharing import accepted_bundles, bundle_contents, supported_versions
-from bench.sharing.bundle import Bundle, read
-from bench.sharing.bundle_contents import BundledResults
-from bench.sharing.given import Given
-from bench.sharing.merge_folders import merge
-from bench.sharing.merging import Conflict, MergeConflictError
-from bench.sharing.plausibility_facts import facts
+from bench.sharing.accept import accepted_bundles, bundle_contents, supported_versions
+from bench.sharing.accept.bundle_contents import BundledResults
+from bench.sharing.accept.plausibility_facts import facts
+from bench.sharing.bundles.bundle import Bundle, read
+from bench.sharing.merge.given import Given
+from bench.sharing.merge.merge_folders import merge
+from bench.sharing.merge.merging import Conflict, MergeConflictError
 from bench.store import read_ceilings
 from bench.store.stand_in import record_stand_in, refuse_stand_in
 

@@ -20,8 +20,8 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars, get_session, validate_repo_id
 
 from bench.errors import ConfigError, HubError, HubRefusalError, printable
-from bench.sharing.hub_failures import reported
-from bench.sharing.hub_layout import MOST_BYTES, MOST_SMALL_BYTES, RemoteFile, run_device
+from bench.sharing.hub.failures import reported
+from bench.sharing.hub.layout import MOST_BYTES, MOST_SMALL_BYTES, RemoteFile, run_device
 
 #: Seconds that the hub may take for the first answer, and that it may be silent afterwards.
 _PATIENCE_S, _SILENCE_S = 30.0, 120.0

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from bench.core.units import format_count
 from bench.errors import GateError, HubError, HubRefusalError
 from bench.report.export.dataset import parquet_of
-from bench.sharing import contents, dataset_card
-from bench.sharing.contents import Entry
-from bench.sharing.hub import Head, RacedError, Repository
-from bench.sharing.hub_layout import CARD, CONTENTS, facts_device, run_device, table_path
-from bench.sharing.merge_planning import Tracked, untracked
-from bench.sharing.outgoing import Outgoing
-from bench.sharing.run_lines import Joined, RunLines, join, named, read_lines
-from bench.sharing.shared_facts import join_facts
+from bench.sharing.hub import contents, dataset_card
+from bench.sharing.hub.contents import Entry
+from bench.sharing.hub.layout import CARD, CONTENTS, facts_device, run_device, table_path
+from bench.sharing.hub.outgoing import Outgoing
+from bench.sharing.hub.repository import Head, RacedError, Repository
+from bench.sharing.hub.run_lines import Joined, RunLines, join, named, read_lines
+from bench.sharing.hub.shared_facts import join_facts
+from bench.sharing.merge.merge_planning import Tracked, untracked
 
 #: How often a push begins again because somebody else was quicker, and the longest pause before, in seconds.
 _TRIES, _MOST_PAUSE_S = 12, 8.0

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 
 from bench.errors import BundleError, ChangedBundleError, listed, printable
 from bench.record import Device
-from bench.sharing import archive
-from bench.sharing.manifest import MANIFEST, About, BundledFile, Manifest, parsed
+from bench.sharing.bundles import archive
+from bench.sharing.bundles.manifest import MANIFEST, About, BundledFile, Manifest, parsed
 from bench.store.disk import is_named_pipe, reported, write_whole
 from bench.store.stand_in import refuse_stand_in
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from bench import store
 from bench.errors import ResultsError
-from bench.sharing import provenance
-from bench.sharing.folder_writer import FolderWriter, alone
-from bench.sharing.given import Given
-from bench.sharing.merge_planning import Content, MergePlan, Tracked, plan_merge, untracked
-from bench.sharing.merging import Prefer, joined
+from bench.sharing.merge import provenance
+from bench.sharing.merge.folder_writer import FolderWriter, alone
+from bench.sharing.merge.given import Given
+from bench.sharing.merge.merge_planning import Content, MergePlan, Tracked, plan_merge, untracked
+from bench.sharing.merge.merging import Prefer, joined
 
 #: How many files are written at once.
 _THREADS = 8

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from bench.record import Record
 from bench.record.stored import Frozen
-from bench.sharing.hub_layout import RemoteFile, git_oid, sha256
+from bench.sharing.hub.layout import RemoteFile, git_oid, sha256
 
 _VERSION = 1
 

@@ -28,7 +28,7 @@ from bench.record import (
     Workspaces,
     grouped,
 )
-from bench.sharing.bundle import Bundle
+from bench.sharing.bundles.bundle import Bundle
 from bench.store.line import TornLineError, record_of
 
 #: The files of a device besides those of records: the pattern of their name, their content, its newest version.

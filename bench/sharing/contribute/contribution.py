@@ -20,12 +20,12 @@ from bench.core.units import MIB, format_bytes
 from bench.errors import BundleError, ResultsError, printable
 from bench.record import Device, Environment, Frozen, timestamp
 from bench.run.messages import Ready
-from bench.sharing import bundle
-from bench.sharing.bundle import Bundle
-from bench.sharing.gathering import Gathered, gather
-from bench.sharing.manifest import MANIFEST, About, StepReport
+from bench.sharing.bundles import bundle
+from bench.sharing.bundles.bundle import Bundle
+from bench.sharing.bundles.manifest import MANIFEST, About, StepReport
+from bench.sharing.contribute.gathering import Gathered, gather
+from bench.sharing.contribute.tour import SUMMARY, Step, Tour, read_summary
 from bench.sharing.privacy import OwnName, Remover, leaks, names_of_this_machine, ordinary_words
-from bench.sharing.tour import SUMMARY, Step, Tour, read_summary
 from bench.store.disk import reported, write_whole
 from bench.store.stand_in import refuse_stand_in, stand_in_of
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bench import store
 from bench.errors import ResultsError
-from bench.sharing.provenance import NAME
-from bench.sharing.result_lines import LinesFile
+from bench.sharing.merge.provenance import NAME
+from bench.sharing.merge.result_lines import LinesFile
 from bench.store.disk import reported
 
 _AGAIN = "Run the same command again."

@@ -13,13 +13,13 @@ from bench import store
 from bench.errors import ResultsError, listed
 from bench.run.messages import Ready
 from bench.run.scheduler import is_alike
-from bench.sharing import provenance
-from bench.sharing.device_files import DeviceFiles, Folder, merge_device_files
-from bench.sharing.given import Given, Place, places_in
-from bench.sharing.merging import Chosen, Conflict, MergeConflictError, Prefer, choose, in_order
-from bench.sharing.placement import parts_of, targets, together
-from bench.sharing.provenance import Origin, Provenance
-from bench.sharing.result_lines import Key, Line, LinesFile, read_lines, record_in
+from bench.sharing.merge import provenance
+from bench.sharing.merge.device_files import DeviceFiles, Folder, merge_device_files
+from bench.sharing.merge.given import Given, Place, places_in
+from bench.sharing.merge.merging import Chosen, Conflict, MergeConflictError, Prefer, choose, in_order
+from bench.sharing.merge.placement import parts_of, targets, together
+from bench.sharing.merge.provenance import Origin, Provenance
+from bench.sharing.merge.result_lines import Key, Line, LinesFile, read_lines, record_in
 
 _Item = TypeVar("_Item")
 

@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 
 from bench.errors import ResultsError
 from bench.record import Ceilings, PictureComparisons, Workspaces, digest, grouped
-from bench.sharing.merging import Conflict, Difference, Prefer
-from bench.sharing.provenance import Origin
+from bench.sharing.merge.merging import Conflict, Difference, Prefer
+from bench.sharing.merge.provenance import Origin
 from bench.store.device_file import CEILINGS_FILE, PICTURES_FILE, WORKSPACES_FILE, DeviceFile
 from bench.store.stand_in import stand_in_of
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from bench.errors import ResultsError
 from bench.record import Record, grouped
-from bench.sharing import hub_layout
-from bench.sharing.merging import merge_lines
+from bench.sharing.hub import layout
+from bench.sharing.merge.merging import merge_lines
 from bench.store.line import TornLineError, record_of
 
 #: How many bad lines or conflicts are named; the rest are counted.
@@ -36,7 +36,7 @@ class RunLines:
     def path(self) -> str:
         """Its path in a dataset repository."""
         first = self.lines[0].record
-        return hub_layout.run_path(first.device.slug, first.run.stem)
+        return layout.run_path(first.device.slug, first.run.stem)
 
     @property
     def content(self) -> bytes:

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 from bench import store
 from bench.errors import ResultsError
-from bench.sharing.device_files import Folder, merge_device_files
-from bench.sharing.hub_layout import RESULTS, facts_device
+from bench.sharing.hub.layout import RESULTS, facts_device
+from bench.sharing.merge.device_files import Folder, merge_device_files
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from bench.record import grouped
-from bench.sharing.result_lines import Key, Line, LinesFile
+from bench.sharing.merge.result_lines import Key, Line, LinesFile
 
 #: A card, as far as records tell cards apart.
 _Card = tuple[str, str | None]

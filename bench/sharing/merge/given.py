@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from bench.sharing import provenance
+from bench.sharing.merge import provenance
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from bench import store
 from bench.core.units import format_count
 from bench.errors import ResultsError
 from bench.record import Kind
-from bench.sharing.hub_layout import RESULTS, RemoteFile, facts_device, run_path, table_path
-from bench.sharing.merge_planning import Tracked, untracked
-from bench.sharing.private_texts import Search, names_here
-from bench.sharing.run_lines import Joined, Line, ReadLines, RunLines, by_run, join, named, read_lines
-from bench.sharing.shared_facts import problem_of
+from bench.sharing.hub.layout import RESULTS, RemoteFile, facts_device, run_path, table_path
+from bench.sharing.hub.private_texts import Search, names_here
+from bench.sharing.hub.run_lines import Joined, Line, ReadLines, RunLines, by_run, join, named, read_lines
+from bench.sharing.hub.shared_facts import problem_of
+from bench.sharing.merge.merge_planning import Tracked, untracked
 from bench.store.disk import is_named_pipe
 from bench.store.stand_in import record_stand_in
 
