@@ -10,6 +10,7 @@ from bench.analysis.plausibility import (
     clock_grid,
     device_facts,
     expected_figures,
+    left_out,
     memory_figures,
     other_results,
     outcome_figures,
@@ -57,6 +58,7 @@ def in_order(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _of_record(subject: Subject, expected: Expected, facts: Facts) -> Iterator[Finding]:
+    yield from left_out.check(subject)
     yield from sample_statistics.check(subject, facts)
     yield from memory_figures.check(subject)
     yield from device_facts.check(subject, facts)
