@@ -23,9 +23,9 @@ from bench.run.messages import Ready
 from bench.sharing.bundles import bundle
 from bench.sharing.bundles.bundle import Bundle
 from bench.sharing.bundles.manifest import MANIFEST, About, StepReport
-from bench.sharing.contribute.gathering import Gathered, gather
+from bench.sharing.contribute.gathering import Gathered, form_words, gather
 from bench.sharing.contribute.tour import SUMMARY, Step, Tour, read_summary
-from bench.sharing.privacy import OwnName, Remover, leaks, names_of_this_machine, ordinary_words
+from bench.sharing.privacy import OwnName, Remover, leaks, names_of_this_machine, ordinary_words, words_in
 from bench.store.disk import reported, write_whole
 from bench.store.stand_in import refuse_stand_in, stand_in_of
 
@@ -90,7 +90,8 @@ class Contribution:
         Raises BundleError, and writes nothing, if the bundle would still hold a name of this machine, and ResultsError.
         """
         environment = self.ready.environment
-        ordinary = ordinary_words(self.ready.device.name, environment.host_cpu)
+        hardware = ordinary_words(self.ready.device.name, environment.host_cpu, self.ready.device.slug)
+        ordinary = hardware | words_in(self.begun.os, *environment.packages) | form_words(self.measured, self.logs)
         names = names_of_this_machine(ordinary)
         remover = Remover(names)
         gathered = gather(self.measured, self.logs, remover)

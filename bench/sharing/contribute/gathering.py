@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.core.units import format_bytes
-from bench.sharing.privacy import Remover
+from bench.sharing.bundles.bundle import SUFFIX
+from bench.sharing.bundles.manifest import MANIFEST, Manifest
+from bench.sharing.privacy import Remover, words_in
 from bench.store.disk import reported
 
 #: The most bytes of a log; the middle of a longer one is left out. And of a trace, which is left out as a whole.
@@ -60,6 +63,12 @@ def gather(measured: Path, logs: Path, remover: Remover) -> Gathered:
             (text.format(stem=path.stem) for pattern, text in _WHAT if pattern.search(name)), "other text"
         )
     return gathered
+
+
+def form_words(measured: Path, logs: Path) -> frozenset[str]:
+    """The words that a bundle has whoever made it: of its manifest, of its files' names, and of what these hold."""
+    names = [name for root, folder in (("results", measured), ("logs", logs)) for name, _ in _named(root, folder)]
+    return words_in(json.dumps(Manifest.model_json_schema()), SUFFIX, MANIFEST, *names, *(text for _, text in _WHAT))
 
 
 def _named(root: str, folder: Path) -> Iterator[tuple[str, Path]]:

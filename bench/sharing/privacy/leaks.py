@@ -66,7 +66,10 @@ def _counts(own: OwnName, text: bytes, begin: int, end: int) -> bool:
         return False
     starts, ends = before == b"" or before[0] not in _LETTERS, after == b"" or after[0] not in _LETTERS
     if own.where == "in paths":
-        return (before in {b"/", b"\\", b"@"} and ends) or (starts and after == b"@")
+        if text[max(0, begin - 9) : begin].endswith((b"results/", b"measured/", b"logs/")):  # a device's folder
+            return False
+        is_whole = ends and after not in {b"-", b"_", b"."}  # not the beginning of a file's name
+        return (before in {b"/", b"\\", b"@"} and is_whole) or (starts and after == b"@")
     if own.where == "as a word":
         return starts and ends
     return ends or own.marker not in {"<home>", "<folder>"}

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -90,7 +91,7 @@ def names_of_this_machine(
 @cache
 def _schema_words() -> frozenset[str]:
     texts = [json.dumps(json_schema()), *models.zoo(), *models.aliases()]
-    return frozenset(word for text in texts for word in _words(text))
+    return words_in(*texts)
 
 
 def ordinary_words(*texts: str) -> frozenset[str]:
@@ -98,8 +99,10 @@ def ordinary_words(*texts: str) -> frozenset[str]:
     return _schema_words() | {word for text in texts for word in _words(text)}
 
 
-def _words(text: str) -> list[str]:
-    return re.findall(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*", text.lower()) + re.findall(r"[a-z0-9]+", text.lower())
+def words_in(*texts: str) -> frozenset[str]:
+    """The words of texts in lower case, also those that are joined by `-`, `_` or `.`, and their parts."""
+    words = [re.findall(rf"[a-z0-9]+{more}", text.lower()) for text in texts for more in ("", r"(?:[-_.][a-z0-9]+)*")]
+    return frozenset(chain.from_iterable(words))
 
 
 def _where(text: str, marker: str, ordinary: Collection[str]) -> Where:

@@ -102,7 +102,8 @@ def _pattern(name: OwnName) -> re.Pattern[str]:
     if name.where == "as a word":
         literal = rf"(?<![A-Za-z0-9]){literal}(?![A-Za-z0-9])"
     elif name.where == "in paths":
-        literal = rf"(?<=[/\\@]){literal}(?![A-Za-z0-9])|(?<![A-Za-z0-9]){literal}(?=@)"
+        folder = r"(?<!results/)(?<!measured/)(?<!logs/)"  # of a device
+        literal = rf"(?<=[/\\@]){folder}{literal}(?![A-Za-z0-9._-])|(?<![A-Za-z0-9]){literal}(?=@)"
     elif name.marker in {"<home>", "<folder>"}:
         literal = rf"{literal}(?![A-Za-z0-9])"
     return re.compile(literal, re.IGNORECASE if name.ignores_case else 0)

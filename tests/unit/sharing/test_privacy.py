@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.sharing.contribute.gathering import form_words, gather
 from bench.sharing.privacy import OwnName, Remover, leaks, names_of_this_machine, ordinary_words, own_names
 
 ROOT = Path(__file__).parents[3]
@@ -130,6 +131,37 @@ def test_a_user_called_like_a_word_of_results_is_replaced_in_paths_alone(
     ours = names_of_this_machine(ordinary_words("NVIDIA H200"), {"USER": user})
     record = json.dumps({"kind": user, "at": f"/home/{user}/x", "by": f"{user}@there.example.org"}).encode()
     assert json.loads(Remover(ours).file("a.json", record)) == {"kind": user, "at": "<home>/x", "by": "<email>"}
+
+
+@pytest.mark.parametrize("user", ["doctor", "files", "tar", "log", "logs", "step", "profiles", "docs", "overran"])
+def test_a_user_called_like_a_word_of_every_bundle_can_give_one(
+    user: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a tour of somebody whose name is a word of every bundle
+    monkeypatch.setattr(own_names, "_account", lambda: (user, "", f"/home/{user}"))
+    for name in ("measured/nvidia-h200/20261129T201500Z-docs.jsonl", "logs/doctor.log", "logs/profiles/sdxl.json"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'{{"wrote": "/home/{user}/contribution/measured"}}\n')
+    places = tmp_path / "measured", tmp_path / "logs"
+    # When its files are gathered
+    ours = names_of_this_machine(ordinary_words("NVIDIA H200") | form_words(*places), {"USER": user})
+    gathered = gather(*places, Remover(ours))
+    # Then the name is gone from paths, and what is left is no leak
+    assert len(gathered.files) == 3
+    assert not any(f"/{user}/".encode() in content for content in gathered.files.values())
+    manifest = json.dumps({"files": [{"name": name, "what": gathered.what[name]} for name in gathered.files]})
+    assert leaks({**gathered.files, "manifest.json": manifest.encode(), "h200.bench.tar.gz": b""}, ours) == []
+
+
+@pytest.mark.parametrize("host", ["h200", "nvidia-h200", "NvidiaH200"])
+def test_a_host_called_like_its_card_does_not_spoil_the_card_s_name(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_names.platform, "node", lambda: host)
+    ours = names_of_this_machine(ordinary_words("NVIDIA H200"), {})
+    content = b'{"name": "NVIDIA H200", "file": "results/nvidia-h200/run.jsonl"}'
+    assert Remover(ours).file("a.json", content) == content
+    log = Remover(ours).line("Wrote /data/measured/nvidia-h200/run.jsonl and /data/measured/nvidia-h200").encode()
+    assert leaks({"results/nvidia-h200/a.json": content, "logs/a.log": log}, ours) == []
 
 
 @pytest.mark.parametrize("user", ["ada", "root", "dead", "a1"])
