@@ -27,13 +27,13 @@ NOTHING_MEASURED = "Interrupted before anything was measured."
 def measure(plan: Plan, executor: Executor, options: RunOptions, *, as_json: bool, quiet: bool) -> NoReturn:
     """Run a plan, print its progress and summary, and exit with its exit code."""
     from bench.report.render import terminal
-    from bench.run import progress
+    from bench.run import run_summary
 
     summary = run_plan(plan, executor, options, _table_of, quiet=quiet)
     if as_json:
-        typer.echo(json.dumps(progress.summary_json(summary), indent=2))
+        typer.echo(json.dumps(run_summary.summary_json(summary), indent=2))
     elif not quiet:
-        terminal.show(lambda console: progress.print_summary(summary, console))
+        terminal.show(lambda console: run_summary.print_summary(summary, console))
     raise typer.Exit(summary.exit_code)
 
 

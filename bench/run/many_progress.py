@@ -12,7 +12,7 @@ from bench.core.units import one_line
 from bench.errors import BenchError
 from bench.plan import Plan
 from bench.report.render.terminal import say
-from bench.run import progress
+from bench.run import progress, run_summary
 from bench.run.many_runs import beside_text, exit_code
 from bench.run.progress import Reporter, Shared
 from bench.run.run_options import LockedObserver, Observer, RunSummary
@@ -78,7 +78,7 @@ def print_summaries(results: Mapping[str, RunSummary | BenchError], console: Con
         if isinstance(result, RunSummary):
             device = f" ({one_line(result.records[0].device.name)})" if result.records else ""
             say(console, f"{title}{device}")
-            progress.print_summary(result, console, indent=2)
+            run_summary.print_summary(result, console, indent=2)
         else:
             say(console, f"{title}: error: {one_line(str(result))}", "red")
 
@@ -95,4 +95,4 @@ def _result_json(result: RunSummary | BenchError) -> dict[str, object]:
     if not isinstance(result, RunSummary):
         return {"error": str(result), "exit_code": result.exit_code}
     device = result.records[0].device.model_dump(include={"name", "identity"}) if result.records else {}
-    return {"device": device, **progress.summary_json(result), "exit_code": result.exit_code}
+    return {"device": device, **run_summary.summary_json(result), "exit_code": result.exit_code}

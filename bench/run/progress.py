@@ -1,4 +1,4 @@
-"""Shows a run's progress: a live bar on a terminal, plain lines elsewhere, nothing when quiet; and the summary.
+"""Shows a run's progress: a live bar on a terminal, plain lines elsewhere, nothing when quiet.
 
 Writes to the given console.
 """
@@ -14,14 +14,13 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn, Task
 from rich.text import Text
 
-from bench.core import stats
-from bench.core.units import format_bytes, format_count, format_metric, format_seconds, one_line
+from bench.core.units import format_bytes, format_seconds, one_line
 from bench.doctor.gpu_findings import neighbour_warning
 from bench.plan import Plan
-from bench.record import Case, Load, Measured, Overlap, Phase, Record, Remote, Run, Stage, Timing, describe, grouped
+from bench.record import Case, Phase, Record, Run, grouped
 from bench.report.render.terminal import Draw, say
 from bench.run.messages import Ready
-from bench.run.scheduler import RunSummary
+from bench.run.run_summary import case_line, describe_load, describe_overlap
 from bench.workloads.labels import label_of
 
 #: In columns: the bar's width, the narrowest terminal with a bar, and the narrowest with the remaining time.
@@ -32,7 +31,6 @@ _CPU_SWEEPS = {"docs": "cpu", "models": "models-cpu", "video": "video-cpu", "pip
 _LARGE_ON_A_CPU = 512 * 512
 #: Longer times are given in hours.
 _IN_HOURS_S = 2 * 3600
-_STYLES = {"measured": "green", "out_of_memory": "yellow", "skipped": "dim"}
 
 
 class Estimate:
@@ -229,8 +227,7 @@ class Reporter:
         self._estimate.finish(record.case)
         left = None if self._estimate.any_unfinished(record.interleaved_with) else self._estimate.remaining_s
         about = f"about {_rough(left)} left" if left and self.finished < len(self._plan.cases) else ""
-        line = Text(f"[{number:>{len(str(len(self._plan.cases)))}}/{len(self._plan.cases)}] {label_of(record.case)}: ")
-        line.append(describe_case(record), style=_STYLES.get(record.outcome.status, "red"))
+        line = case_line(record, f"[{number:>{len(str(len(self._plan.cases)))}}/{len(self._plan.cases)}] ")
         if not self._console.is_terminal:
             line.append(f"  ({_rough(self._estimate.elapsed_s)} so far{', ' if about else ''}{about})")
         self._say(line)
@@ -277,118 +274,3 @@ def _where(ready: Ready, version: str) -> str:
         return f"Device: {ready.device.name}, {format_bytes(ready.device.total_bytes)}{version}"
     server = ready.endpoint and ready.endpoint.server_device
     return f"Endpoint: {ready.device.name}{f', on {server.name}' if server else ''}"
-
-
-def describe_case(record: Record) -> str:
-    """Return a case's figures, or its outcome in a few words."""
-    return _figures(record) if isinstance(record.outcome, Measured) else one_line(describe(record.outcome))
-
-
-def describe_load(load: Load) -> str:
-    """Return one load in a line: successful answers, answers per second, and latencies."""
-    parts = [f"{load.succeeded:,} of {load.sent:,} good", f"{load.throughput_per_s:.3g} /s"]
-    parts += [
-        f"p{percentile.q * 100:g} {format_seconds(percentile.seconds)}"
-        for percentile in load.percentiles
-        if percentile.q in {0.5, 0.99} and load.is_enough_for(percentile.q)
-    ]
-    return f"load, {load.title}: {', '.join(parts)}"
-
-
-def describe_overlap(overlap: Overlap) -> str:
-    """Return one overlap in a line: the time of its images in turn with generation, and overlapped with it."""
-    in_turn_s, overlapped_s = stats.median(overlap.in_turn_s), stats.median(overlap.overlapped_s)
-    return f"overlap, {overlap.title}: {format_seconds(in_turn_s)} in turn, {format_seconds(overlapped_s)} overlapped"
-
-
-def _figures(record: Record) -> str:
-    parts: list[str] = []
-    if record.timing is not None:
-        parts.append(f"{format_seconds(record.timing.median_s)} ({_quality(record.timing)})")
-    memory = record.memory
-    if memory is not None and memory.percent is not None:
-        parts.append(f"peak {format_bytes(memory.peak_bytes)} ({format_metric('memory_percent', memory.percent)})")
-    if record.tiles is not None:
-        parts.append(format_count(record.tiles, "tile"))
-    if len(record.stages) > 1:
-        timed = [(stage.name, stage.timing.median_s) for stage in record.stages if stage.timing]
-        parts += [f"{name} {format_seconds(median_s)}" for name, median_s in timed]
-    return ", ".join(parts)
-
-
-def _quality(timing: Timing) -> str:
-    """Return the number of samples and their uncertainty: half the median's 95% interval, else the noise."""
-    count = f"median of {len(timing.samples_s)}"
-    uncertainty = stats.uncertainty(timing.samples_s)
-    if uncertainty is not None:
-        return f"{count} ±{uncertainty:.1%}"
-    return count if timing.noise is None else f"{count}, noise {timing.noise:.1%}"
-
-
-def print_summary(summary: RunSummary, console: Console, *, indent: int = 0) -> None:
-    """Print the run's counts and file, and each case that was not measured."""
-    counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in summary.counts.items())
-    say(console, f"{format_count(len(summary.records), 'case')}: {counts}", indent=indent)
-    for record in summary.records:
-        if record.outcome.status != "measured":
-            line = Text(f"{label_of(record.case)}: ")
-            line.append(describe_case(record), style=_STYLES.get(record.outcome.status, "red"))
-            say(console, line, indent=indent + 2)
-    say(console, f"Results: {summary.path}", indent=indent)
-
-
-def summary_json(summary: RunSummary) -> dict[str, object]:
-    """Return the summary as data: file, counts, and each case's id, label and outcome."""
-    return {
-        "file": str(summary.path),
-        "resumed": summary.resumed,
-        "counts": summary.counts,
-        "cases": [_case_json(record) for record in summary.records],
-    }
-
-
-def _case_json(record: Record) -> dict[str, object]:
-    stages = [{"name": stage.name, **_figures_json(stage)} for stage in record.stages]
-    return {
-        "id": record.case.id,
-        "label": label_of(record.case),
-        "status": record.outcome.status,
-        **_figures_json(record),
-        **({"stages": stages} if len(stages) > 1 else {}),
-        **(_remote_json(record.remote) if record.remote else {}),
-    }
-
-
-def _figures_json(part: Record | Stage) -> dict[str, object]:
-    return {
-        "median_s": part.timing.median_s if part.timing else None,
-        "memory_percent": part.memory.percent if part.memory else None,
-    }
-
-
-def _remote_json(remote: Remote) -> dict[str, object]:
-    """Return the further fields of an endpoint's case."""
-    return {
-        **remote.model_dump(include={"request_bytes", "response_bytes"}),
-        "exchanges": [
-            {"client": exchange.client, "connection": exchange.connection, "median_s": exchange.timing.median_s}
-            for exchange in remote.exchanges
-        ],
-        "overlaps": [
-            {
-                "overlap": overlap.title,
-                "generation_s": overlap.generation_s,
-                "in_turn_s": stats.median(overlap.in_turn_s),
-                "overlapped_s": stats.median(overlap.overlapped_s),
-            }
-            for overlap in remote.overlaps
-        ],
-        "loads": [
-            {
-                "load": load.title,
-                **load.model_dump(include={"sent", "succeeded", "throughput_per_s", "errors"}),
-                "percentiles_s": {f"p{percentile.q * 100:g}": percentile.seconds for percentile in load.percentiles},
-            }
-            for load in remote.loads
-        ],
-    }

@@ -141,7 +141,7 @@ MAY_IMPORT = {
 PARENT = {
     *("errors", "packages", "cli", "__main__", "plan"),
     *("core.", "record.", "config.", "store.", "analysis.", "report.", "doctor.", "wire."),
-    *("run.many_runs", "run.many_progress", "run.exclusive", "run.worker_process"),
+    *("run.many_runs", "run.many_progress", "run.run_summary", "run.exclusive", "run.worker_process"),
     *("run.executor", "run.scheduler", "run.messages", "run.progress", "run.outcome", "run.surroundings"),
     *("device.base", "device.cpu.host"),
     *("remote.payloads", "remote.payloads.probe", "remote.load", "remote.overlap_rounds", "endpoint.request_format"),

@@ -55,7 +55,7 @@ from bench.report.pages import (
 from bench.report.plots import cost_plot, hybrid_plot, profile_plot, remote_plot, time_plot
 from bench.report.render import console, markdown
 from bench.report.render.terminal import Draw, plain
-from bench.run import progress
+from bench.run import run_summary
 from bench.vram.call_profile import Profiled, profile
 from bench.workloads.image_vae import WORKLOAD
 
@@ -260,7 +260,7 @@ def test_a_hostile_name_reaches_no_terminal(name: str) -> None:
 
 def test_a_hostile_name_reaches_no_terminal_while_a_run_is_watched() -> None:
     for record in _local(HOSTILE):
-        assert not UNSEEN.search(progress.describe_case(record))
+        assert not UNSEEN.search(run_summary.describe_case(record))
 
 
 PLOTS: dict[str, Callable[[], bytes | None]] = {

@@ -17,7 +17,8 @@ from bench.plan import Plan
 from bench.record import Crashed, GpuSettings, MeasureSettings, Neighbours, Record, TimedOut, Timing
 from bench.report.render.terminal import Draw
 from bench.run.messages import Ready
-from bench.run.progress import Estimate, Reporter, describe_case, print_summary, summary_json
+from bench.run.progress import Estimate, Reporter
+from bench.run.run_summary import describe_case, print_summary, summary_json
 from bench.run.scheduler import RunSummary
 from bench.workloads.labels import size_of
 

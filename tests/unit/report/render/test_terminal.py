@@ -39,7 +39,7 @@ from bench.report.pages import (
 )
 from bench.report.render import console as render_console
 from bench.report.render.terminal import Draw, plain, print_table, say
-from bench.run.progress import print_summary
+from bench.run.run_summary import print_summary
 from bench.run.scheduler import RunSummary
 from bench.vram.call_profile import Profiled, profile
 from bench.workloads.models import zoo
