@@ -58,7 +58,7 @@ _RESULTS, _WORKER = "Reading results", "Starting the measuring process"
 #: The commands, and the notice that each shows while it loads what it needs. A command is the function, or the group of
 #: commands, of this name in its module in `commands`.
 COMMANDS: dict[str, str | None] = {
-    "run": _WORKER,
+    "run": "Preparing the measurement",
     "doctor": "Looking at this machine",
     "models": None,
     "compare": _RESULTS,

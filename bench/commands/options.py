@@ -78,7 +78,7 @@ Interleave = Annotated[
     ),
 ]
 Exclusive = Annotated[
-    bool, typer.Option("--exclusive", help="Wait until no other process uses the GPU, before each group of cases too.")
+    bool, typer.Option("--exclusive", help="Before each group of cases, wait until no other process uses the GPU.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and measure nothing.")]
 VramLimit = Annotated[
@@ -142,7 +142,7 @@ On = Annotated[
     ),
 ]
 EveryGpu = Annotated[
-    bool, typer.Option("--every-gpu", help="With --on: each GPU measures the whole sweep, instead of sharing it.")
+    bool, typer.Option("--every-gpu", help="With --on: each GPU measures the whole sweep; equal ones share nothing.")
 ]
 AnyVersions = Annotated[
     bool,
@@ -166,7 +166,7 @@ Devices = Annotated[
     typer.Option(
         "--devices",
         metavar="CARDS",
-        help="Measure on several CUDA cards at once, each the whole sweep: all, or their numbers, e.g. 0,2.",
+        help="Measure the whole sweep on each of several CUDA cards, at once: all, or their numbers, e.g. 0,2.",
         callback=_known_cards,
     ),
 ]

@@ -23,6 +23,6 @@ def address_of(engine: str, given: str | None) -> str:
     if re.fullmatch(r"ray://[^/\s]+:\d{1,5}", engine):
         return engine
     raise ConfigError(
-        f"--on {printable(engine, 80)} is not known. Use ray, for the cluster of {VARIABLE} or else this machine, or "
-        "ray://HOST:PORT, for a cluster's Ray Client server (its port is usually 10001)."
+        f"--on {printable(engine, 80)} is not known. Use ray (the cluster of {VARIABLE}, else this machine) or "
+        "ray://HOST:PORT (a cluster's Ray Client server, whose port is usually 10001)."
     )

@@ -33,8 +33,7 @@ def document(answer: Answer, *, quiet: bool = False) -> Document:
 
 
 def _unread(judgement: Unreadable) -> str:
-    word = "Refused" if judgement.verdict == "refused" else "Can't be read"
-    return f"{word}: {judgement.bundle}. Nothing was added."
+    return "Refused. Nothing was added." if judgement.verdict == "refused" else "Nothing was added."
 
 
 def _contents(judgement: Judgement) -> Iterator[Block]:
