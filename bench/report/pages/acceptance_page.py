@@ -76,7 +76,7 @@ def _checked(judgement: Judgement) -> Iterator[str]:
     if coverage.timed:
         yield f"{coverage.timed} against the card's rated rates and the model of times"
     for reason, skipped in coverage.not_predicted:
-        yield f"{skipped} not predicted: {reason}"
+        yield f"not against predictions: {skipped} ({reason})"
 
 
 def _rows(findings: Sequence[Finding]) -> Iterator[tuple[Cell, ...]]:
