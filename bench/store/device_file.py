@@ -100,8 +100,9 @@ class DeviceFile(Generic[_Content]):
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(map(str, first["loc"]))
+            subject = f"`{field}`" if field else "it"
             raise ResultsError(
-                f"{path} does not hold {self.what}: `{field}` {in_plain_words(first)}. {again}"
+                f"{path} does not hold {self.what}: {subject} {in_plain_words(first)}. {again}"
             ) from None
 
 

@@ -91,6 +91,7 @@ def _lines(name: str, content: bytes, findings: list[Finding]) -> list[Record]:
             continue
         try:
             records.append(record_of(line, f"line {number}"))
+            _refuse_hidden(line, f"line {number}")
         except TornLineError as error:
             is_end = number == len(lines)
             bound = "its end is not counted" if is_end else "each line is a record"
@@ -99,6 +100,18 @@ def _lines(name: str, content: bytes, findings: list[Finding]) -> list[Record]:
         except ResultsError as error:
             findings.append(Finding("refused", "lines", name, str(error), "each line is a record", _FORMAT))
     return records
+
+
+def _refuse_hidden(line: bytes, where: str) -> None:
+    """Raise ResultsError for a line that other readers of JSON may read otherwise: a key twice, or a mark before it."""
+
+    def pairs(items: list[tuple[str, Any]]) -> None:
+        if len({key for key, _ in items}) < len(items):
+            raise ResultsError(f"{where} has a key twice.")
+
+    if not line.lstrip(b" ").startswith(b"{"):
+        raise ResultsError(f"{where} does not begin with a brace.")
+    json.loads(line, object_pairs_hook=pairs)
 
 
 def _device_file(name: str, content: bytes, model: type[Frozen], newest: int, findings: list[Finding]) -> Frozen | None:

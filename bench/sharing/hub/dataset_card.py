@@ -63,7 +63,7 @@ def _metadata(text: str) -> dict[str, Any]:
         return {}
     if not isinstance(metadata, dict):
         raise ResultsError(
-            "The repository's README.md begins with metadata that is not valid YAML. Mend or delete it on the hub, "
+            "The repository's README.md begins with metadata that is no mapping in YAML. Mend or delete it on the hub, "
             "then push again."
         )
     return dict(metadata)

@@ -213,6 +213,14 @@ def test_lines_that_are_no_records_are_refused(tmp_path: Path) -> None:
         assert "lines" in refused_for(in_files(tmp_path, {name: content}))
 
 
+@pytest.mark.parametrize(("part", "hiding"), [(b'"stages":', b'"stages":[],"stages":'), (b"{", b"\xef\xbb\xbf{")])
+def test_lines_that_other_readers_may_read_otherwise_are_refused(tmp_path: Path, part: bytes, hiding: bytes) -> None:
+    content = lines(records_of()).replace(part, hiding, 1)
+    name = f"results/{SLUG}/{records_of()[0].run.id}.jsonl"
+    sent = bundle.write({name: content}, tmp_path, sent_bundles.about(records_of()))
+    assert refused_for(judge(sent, Request(tmp_path / "results"))[0]) == {"lines"}
+
+
 def test_a_last_line_that_was_cut_off_is_noted(tmp_path: Path) -> None:
     name = f"results/{SLUG}/{records_of()[0].run.id}.jsonl"
     judgement = in_files(tmp_path, {name: lines(records_of())[:-100]})
