@@ -120,7 +120,6 @@ def test_two_equal_cards_run_side_by_side_each_with_its_own_records(
             assert record.environment.stand_in
             assert record.memory is not None
             assert record.memory.nvml_process_bytes == (700 + 10 * number) * MIB, "read from the other card"
-    assert any("another card" in warning for record in (*first, *second) for warning in record.warnings)
 
 
 def test_a_parent_that_was_killed_is_gone_on_with_on_each_card(
@@ -128,8 +127,9 @@ def test_a_parent_that_was_killed_is_gone_on_with_on_each_card(
 ) -> None:
     killed, resumed = killed_and_resumed
     assert killed.keys() == resumed.keys()
+    # both were under way at once: each had a record before the last one was measured
+    assert 2 <= sum(map(len, killed.values())) < sum(map(len, resumed.values()))
     for identity, records in killed.items():
-        assert 0 < len(records) < len(resumed[identity])
         assert resumed[identity][: len(records)] == records
 
 
