@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench import store
@@ -105,27 +105,40 @@ def merge(
             raise ResultsError(f"There is no file or folder {item.path}. `bench run` writes results.")
     if out.exists() and not out.is_dir():
         raise ResultsError(f"{out} is a file, but merged results need a folder. Choose another one with --out.")
-    with nullcontext() if dry_run or not out.exists() else alone(out):
-        plan = plan_merge(given, out, prefer, tracked, prefer_facts)
-        if not dry_run:
+    plan_now = partial(plan_merge, given, out, prefer, tracked, prefer_facts)
+    if dry_run:
+        return Merged.of(plan_now())
+    if out.exists():
+        with alone(out):
+            plan = plan_now()
+            _write(plan, out, tracked)
+        return Merged.of(plan)
+    plan = plan_now()  # before there is a folder: what can't be merged leaves none behind
+    if plan.has_news:
+        store.prepare_folder(out)
+        with alone(out):
+            plan = plan_now() if _has_files(out) else plan  # another merge, or a run, was quicker
             _write(plan, out, tracked)
     return Merged.of(plan)
 
 
+def _has_files(folder: Path) -> bool:
+    return any(path.is_file() and not path.name.startswith(".") for path in folder.rglob("*"))
+
+
 def _write(plan: MergePlan, out: Path, tracked: Tracked) -> None:
-    """Write what is new or changes. Raises ResultsError."""
-    if not (plan.contents or plan.facts or plan.provenance):
+    """Write what is new or changes, while other merges are kept off. Raises ResultsError."""
+    if not plan.has_news:
         return
-    writer, existed = FolderWriter(out), out.exists()
+    writer = FolderWriter(out)
     store.prepare_folder(out)
-    with nullcontext() if existed else alone(out):
-        for content in plan.contents:
-            writer.check(content.path, content.before)
-        if plan.provenance is not None:  # first: the command that completes the folder finds the same origins
-            writer.write(provenance.NAME, plan.provenance.to_json())
-        for place, data in plan.facts.items():
-            writer.write(place, data)
-        _write_results(plan, writer, tracked)
+    for content in plan.contents:
+        writer.check(content.path, content.before)
+    if plan.provenance is not None:  # first: the command that completes the folder finds the same origins
+        writer.write(provenance.NAME, plan.provenance.to_json())
+    for place, data in plan.facts.items():
+        writer.write(place, data)
+    _write_results(plan, writer, tracked)
 
 
 def _write_results(plan: MergePlan, writer: FolderWriter, tracked: Tracked) -> None:

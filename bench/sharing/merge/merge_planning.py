@@ -77,6 +77,11 @@ class MergePlan:
     provenance: Provenance | None
     left_out: Sequence[str]
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.contents or self.facts or self.provenance)
+
 
 def plan_merge(
     given: Sequence[Given], out: Path, prefer: Prefer | None, tracked: Tracked, prefer_facts: Prefer | None = None

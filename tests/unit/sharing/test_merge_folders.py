@@ -16,9 +16,10 @@ from bench import store
 from bench.cli import main
 from bench.errors import ResultsError
 from bench.record import Record
-from bench.sharing.merge import folder_writer
+from bench.sharing.merge import folder_writer, merge_folders
 from bench.sharing.merge.given import Given
 from bench.sharing.merge.merge_folders import Merged, merge
+from bench.sharing.merge.merge_planning import MergePlan
 from bench.sharing.merge.merging import MergeConflictError, Prefer
 
 FIRST_CARD, SECOND_CARD = (a_device(identity=f"sha256:{letter * 12}") for letter in "ab")
@@ -295,6 +296,27 @@ def test_two_merges_into_one_folder_take_turns(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with folder_writer.alone(tmp_path / "out"):
         assert "Wait" in refusal(ResultsError, merged, tmp_path / "out", path)
+
+
+def test_two_merges_into_one_new_folder_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a merge into a folder that is not there yet, which another one makes after this one has planned
+    first = write_lines(tmp_path / "a.jsonl", records([0]))
+    second = write_lines(tmp_path / "b.jsonl", records([1], run=a_run(id="run-2", plan="other")))
+    out, plan_merge = tmp_path / "out", merge_folders.plan_merge
+
+    def planned(*arguments: Any) -> MergePlan:
+        plan = plan_merge(*arguments)
+        if not out.exists():
+            monkeypatch.setattr(merge_folders, "plan_merge", plan_merge)
+            merged(out, second)
+        return plan
+
+    monkeypatch.setattr(merge_folders, "plan_merge", planned)
+    # When both are done
+    merged(out, first)
+    # Then the folder has the records of both, and says where they are from
+    assert len(results(out)) == 2
+    assert set(json.loads((out / "provenance.json").read_bytes())["files"]) == set(results(out))
 
 
 def test_a_file_that_changes_meanwhile_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
