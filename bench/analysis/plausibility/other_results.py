@@ -50,6 +50,11 @@ def _is_copy(record: Record, earlier: Record) -> bool:
     return any(samples.copied(stage.timing) for stage in record.stages if stage.timing is not None)
 
 
+def _whole_card(name: str) -> str:
+    """A card's name without its maker, which older drivers left out, and without its slice (MIG), which may change."""
+    return name.removeprefix("NVIDIA ").partition(" MIG ")[0]
+
+
 def _identities(records: Sequence[Record], facts: Facts) -> Iterator[Finding]:
     """One card with two names: an identity is that of a UUID, which no two cards share."""
     earlier = {key[2]: key[1] for key in facts.known if key[2] is not None}
@@ -59,6 +64,6 @@ def _identities(records: Sequence[Record], facts: Facts) -> Iterator[Finding]:
         if identity is None:
             continue
         for other, source in ((named.setdefault(identity, name), "the bundle"), (earlier.get(identity, name), _KNOWN)):
-            if other != name:
+            if _whole_card(other) != _whole_card(name):
                 figure = f"the card {identity} is {name!r}"
                 yield Subject.of(record).refuse("identity", figure, f"it is {other!r} elsewhere", source)

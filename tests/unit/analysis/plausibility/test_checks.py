@@ -232,6 +232,12 @@ def test_a_card_has_one_name() -> None:
     assert ("refused", "identity") in graded(examined(other, known(records)))
 
 
+def test_a_card_has_one_name_whatever_its_slice() -> None:
+    first, second = sent_bundles.records_of()[:2]
+    records = [device(first, name="NVIDIA H100 80GB HBM3 MIG 1g.10gb"), device(second, name="H100 80GB HBM3")]
+    assert "identity" not in {finding.check for finding in examined(records)}
+
+
 def test_memory_of_a_processor_follows_from_its_resident_set() -> None:
     record = sent_bundles.on_cpu()[0]
     own = record.stages[0].memory
