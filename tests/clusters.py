@@ -73,6 +73,9 @@ def local_cluster(port: int, *types: str) -> Iterator[LocalCluster]:
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 0, "include_dashboard": False, "ray_client_server_port": port, "object_store_memory": 80e6}
+    # a killed node is noticed within seconds, and no process is started before it is needed
+    config = {"health_check_period_ms": 1000, "health_check_initial_delay_ms": 1000}
+    head["_system_config"] = config | {"enable_worker_prestart": False, "prestart_worker_first_driver": False}
     cluster = LocalCluster(Cluster(initialize_head=True, head_node_args=head), port)
     try:
         cluster.add(*types)
