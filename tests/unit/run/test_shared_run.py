@@ -19,6 +19,7 @@ from bench.record import Case, Device, Measured, MeasureSettings, Phase, Record,
 from bench.run import scheduler
 from bench.run.messages import Broken, Done, Ready
 from bench.run.run_options import RunOptions
+from bench.run.shared_run import SharedRun
 
 CASES = tuple(a_case(size=8 * n) for n in range(1, 9))
 SWEEP = SweepOnCards(id="2026-01-01T12:00:00Z", runs=1, shared=True)
@@ -206,18 +207,16 @@ def test_a_full_disk_ends_the_run_at_once(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_record_is_not_measured_again_because_it_could_not_be_shown(tmp_path: Path) -> None:
     # Given a case whose record is on disk when what shows it fails
-    cards = [Card("1"), Card("2")]
-
     def fails(done: int) -> None:
         raise OSError("no space left for standard error")
 
+    shared = SharedRun(PLAN, [Card("1")], RunOptions(results=tmp_path, sweep=SWEEP), Watcher(fails))
     with pytest.raises(OSError, match="standard error"):
-        go(tmp_path, cards, Watcher(fails))
+        shared.run()
+    # Then it is not queued for another card
     (path,) = tmp_path.rglob("*.jsonl")
-    kept = [record.case.id for record in store.read_file(path).records]
-    # Then nobody has begun it again, and it is continued after it
-    assert len(kept) == len(set(kept))
-    assert go(tmp_path, [Card("3")]).resumed == len(kept)
+    (kept,) = store.read_file(path).records
+    assert kept.case not in [case for group in shared._waiting for case in group.cases]
 
 
 def test_a_second_driver_on_the_folder_is_refused(tmp_path: Path) -> None:
