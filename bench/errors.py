@@ -50,7 +50,7 @@ class BundleError(BenchError):
 
 
 class ChangedBundleError(BundleError):
-    """A bundle was changed or damaged after it was made."""
+    """A bundle is not what was made: it is damaged, or a file or the digest differs."""
 
     exit_code = 1
 
@@ -65,6 +65,16 @@ class PackageError(BenchError):
 
 class WorkerError(BenchError):
     """The measuring process can't be started."""
+
+    exit_code = 1
+
+
+class ExecutorLostError(WorkerError):
+    """What measures is gone together with its machine; what it had begun has to be measured by another."""
+
+
+class ClusterError(BenchError):
+    """A cluster can't be reached, or its nodes can't be used."""
 
     exit_code = 1
 

@@ -136,11 +136,7 @@ def _write_dataset(paths: list[Path], out: Path, *, quiet: bool) -> None:
     refuse_nothing(files, paths)
     others = len(set(out.glob("device=*/*.parquet")) - set(files))
     if others:
-        warn(
-            [
-                f"{out}: {format_count(others, 'file')} of other runs stay there. Delete the folder first to leave them out"
-            ]
-        )
+        warn([f"{out} keeps {format_count(others, 'file')} of other runs. Delete the folder first to leave them out."])
     if not quiet:
         tell(f"Wrote {count:,} records of {len(files):,} runs to {out}")
 

@@ -106,7 +106,7 @@ class CaseRunner:
             environment=self.ready.environment,
             measure=self.plan.measure,
             assumed=done.assumed,
-            warnings=(*done.warnings, *warnings, *([neighbours] if neighbours else [])),
+            warnings=(*done.warnings, *warnings, *([neighbours] if neighbours else []), *self.options.surroundings()),
             wall_s=round(wall_s, 6),
             recorded_at=timestamp(self.options.now()),
         )

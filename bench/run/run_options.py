@@ -88,6 +88,7 @@ class RunOptions:
             cards share the cases, any of them may continue it; a run of one card is then not continued.
         now: the clock of the file's name and the records.
         warn: called with each warning about the file of a continued run.
+        surroundings: what went on beside the case that has just ended: further warnings of its record.
     """
 
     results: Path
@@ -96,3 +97,4 @@ class RunOptions:
     sweep: SweepOnCards | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     warn: Callable[[str], None] = lambda _: None
+    surroundings: Callable[[], tuple[str, ...]] = tuple

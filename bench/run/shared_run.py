@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from bench import store
-from bench.errors import BenchError, ResultsError
+from bench.errors import BenchError, CancelledError, ResultsError
 from bench.plan import Plan
 from bench.record import Case, Record, Run
 from bench.run.case_runner import CaseRunner
@@ -108,7 +108,7 @@ class SharedRun:
             self._is_over = True
             self._changed.notify_all()
         for executor in self.executors:
-            executor.close()
+            executor.cancel()
 
     def _serve(self, executor: CancellableExecutor) -> None:
         """Measure with one executor until nothing is left. Raises ResultsError if a record can't be written."""

@@ -29,6 +29,6 @@ from bench.store.disk import (
     write_whole,
 )
 from bench.store.migrations import MIGRATIONS
-from bench.store.reading import ResultsFile, read, read_file, results_files
+from bench.store.reading import ResultsFile, each_file, read, read_file, results_files
 from bench.store.stand_in import refuse_stand_in, stand_in_of
 from bench.store.writing import RunFile, replace

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 
@@ -46,16 +47,16 @@ def latest(files: Iterable[ResultsFile[AnyRecord]]) -> tuple[list[AnyRecord], li
     """The records that tables show, in the files' order, and notes on unfinished runs and cards of one name.
 
     For each (case, device, VRAM limit, kind) that is the record of the latest finished run. A record of an unfinished
-    run is used, with a note, only if no finished run has the case. Each file is looked at once, and only what is shown
-    of it so far is kept.
+    run is used, with a note, only if no finished run has the case. Unfinished runs of one plan and device that share a
+    file, as `bench merge` puts them, are finished if together they have every case. Each file is looked at once, and
+    only what is shown of it so far is kept.
     """
     chosen: dict[tuple[str, str, int | None, str], tuple[tuple[bool, str], AnyRecord]] = {}
     unfinished: dict[str, str] = {}
     cards: dict[str, set[str]] = {}
     for file in files:
-        for records in grouped(file.records, lambda record: record.run.id):
+        for records, whole in _runs(file.records):
             run_id, planned = records[0].run.id, records[0].run.cases
-            whole = len({record.key for record in records}) >= planned
             if not whole:
                 unfinished[run_id] = incomplete_note(run_id, len(records), planned)
             for record in records:
@@ -69,6 +70,25 @@ def latest(files: Iterable[ResultsFile[AnyRecord]]) -> tuple[list[AnyRecord], li
     shown_runs = {record.run.id for record in used}
     notes = [note for run_id, note in unfinished.items() if run_id in shown_runs]
     return used, [*notes, *_shared_names(used, cards)]
+
+
+def _runs(records: Sequence[AnyRecord]) -> Iterator[tuple[list[AnyRecord], bool]]:
+    """The runs of a file, and whether each has, or is part of what has, every case of its plan."""
+    runs = grouped(records, lambda record: record.run.id)
+    known = [{record.key[:-1] for record in run} for run in runs]
+    parts: dict[Hashable, set[Hashable]] = {}
+    for run, cases in zip(runs, known, strict=True):
+        if len(cases) < run[0].run.cases:
+            parts.setdefault(_place(run), set()).update(cases)
+    for run, cases in zip(runs, known, strict=True):
+        planned = run[0].run.cases
+        yield run, len(cases) >= planned or len(parts[_place(run)]) >= planned
+
+
+def _place(run: Sequence[AnyRecord]) -> Hashable:
+    """What is equal of unfinished runs that continue each other."""
+    places = {(record.device.name, record.vram_limit_bytes, record.kind) for record in run}
+    return run[0].run.plan, frozenset(places)
 
 
 def _shared_names(chosen: Iterable[AnyRecord], cards: Mapping[str, set[str]]) -> Iterator[str]:
@@ -111,7 +131,8 @@ def latest_run(
     If `shared`, only runs that equal cards shared count, whichever of them measured what. Otherwise only runs of one
     card count, and a run with records of another card of this name (`identity`) is skipped. Records of older versions
     do not name their card, so any card may continue them. A case whose line is bad is measured again. Files that can't
-    be read, or that have lines of a newer version, are skipped here; `bench report` warns about them.
+    be read, or that have lines of a newer version, are skipped here; `bench report` warns about them. Each case has one
+    record.
     """
     candidates: list[tuple[str, Path]] = []
     for path in folder.glob("*.jsonl"):
@@ -129,7 +150,7 @@ def latest_run(
             continue
         is_continued = shared or {record.device.identity for record in run.records} <= {None, identity}
         if is_continued and not run.has_newer_lines:
-            return run
+            return replace(run, records=tuple({record.case.id: record for record in run.records}.values()))
     return None
 
 

@@ -65,7 +65,7 @@ class DeviceFile(Generic[_Content]):
         warnings: list[str] = []
         for file in self._files(paths):
             try:
-                content = self.parsed(file, _bytes_of(file))
+                content = self.parsed(file)
             except ResultsError as error:
                 warnings.append(str(error))
                 continue
@@ -82,21 +82,21 @@ class DeviceFile(Generic[_Content]):
             files = sorted(path.rglob(self.name) if path.is_dir() else path.parent.glob(self.name))
             yield from (file for file in files if file.is_file())
 
-    def parsed(self, path: Path, data: bytes) -> _Content:
-        """The content of a file of this kind; `path` is for messages. Raises ResultsError."""
+    def parsed(self, path: Path, content: bytes | None = None) -> _Content:
+        """The content of a file, or of these bytes in its place. Raises ResultsError, which says what to do."""
         again = f"Delete it, and measure again with `{self.command}`."
         try:
-            parsed = json.loads(data)
+            data = json.loads(_bytes_of(path) if content is None else content)
         except (ValueError, RecursionError):
             raise ResultsError(f"{path} is not valid JSON. {again}") from None
-        version = parsed.get("schema_version") if isinstance(parsed, dict) else None
+        version = data.get("schema_version") if isinstance(data, dict) else None
         if isinstance(version, int) and version > self.version:
             raise ResultsError(
                 f"{path} has schema version {version}, and this program reads up to {self.version}. "
                 "Update Hybrid Bench to read it."
             )
         try:
-            return self.model.model_validate(parsed)
+            return self.model.model_validate(data)
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(map(str, first["loc"]))
@@ -136,18 +136,17 @@ write_workspaces, read_workspaces = WORKSPACES_FILE.write, WORKSPACES_FILE.read
 write_pictures = PICTURES_FILE.write
 
 
-def facts_of(path: Path, data: bytes | None = None) -> Ceilings | Workspaces | PictureComparisons:
-    """The facts of a device in the file, which is of the kind that its name says; `data` in place of its content.
+def facts_of(path: Path, content: bytes | None = None) -> Ceilings | Workspaces | PictureComparisons:
+    """The facts of a device in the file, which is of the kind that its name says, or in these bytes in its place.
 
     Raises ResultsError, also for a file of another name.
     """
-    content = _bytes_of(path) if data is None else data
-    if fnmatch(path.name, _CEILINGS_FILE.name):
-        return _CEILINGS_FILE.parsed(path, content)
-    if fnmatch(path.name, _WORKSPACES_FILE.name):
-        return _WORKSPACES_FILE.parsed(path, content)
-    if fnmatch(path.name, _PICTURES_FILE.name):
-        return _PICTURES_FILE.parsed(path, content)
+    if fnmatch(path.name, CEILINGS_FILE.name):
+        return CEILINGS_FILE.parsed(path, content)
+    if fnmatch(path.name, WORKSPACES_FILE.name):
+        return WORKSPACES_FILE.parsed(path, content)
+    if fnmatch(path.name, PICTURES_FILE.name):
+        return PICTURES_FILE.parsed(path, content)
     raise ResultsError(f"{path} has no name of a file with facts of a device.")
 
 

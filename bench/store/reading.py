@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -153,12 +153,40 @@ def read(paths: Sequence[Path], *, strict: bool = False) -> tuple[list[ResultsFi
     """
     warnings: list[str] = []
     with uncollected():  # records are many, live on, and hold no cycles
-        for path in results_files(paths):
-            try:
-                files.append(_without_stand_ins(_read_file(path, parse, strict=strict)))
-            except _NoGoodLineError as error:
-                bad.append(error)
-    if bad and not any(file.records for file in files):
+        files = list(_each(paths, built_record, warnings, strict=strict))
+    return files, warnings
+
+
+def each_unbuilt(
+    paths: Sequence[Path], warnings: list[str], *, strict: bool = False
+) -> Iterator[ResultsFile[Record | UnbuiltRecord]]:
+    """As `read`, file by file and in a third of the time: the records are checked, but mostly not built yet.
+
+    When the last file was read, `warnings` has those of all.
+    """
+    return _each(paths, unbuilt_record, warnings, strict=strict)
+
+
+def each_file(paths: Sequence[Path], warnings: list[str]) -> Iterator[ResultsFile[Record]]:
+    """As `read`, file by file. When the last file was read, `warnings` has those of all too."""
+    return _each(paths, built_record, warnings, strict=False)
+
+
+def _each(
+    paths: Sequence[Path], parse: _Parse[AnyRecord], warnings: list[str], *, strict: bool
+) -> Iterator[ResultsFile[AnyRecord]]:
+    bad: list[_NoGoodLineError] = []
+    has_records = False
+    for path in results_files(paths):
+        try:
+            file = _without_stand_ins(_read_file(path, parse, strict=strict))
+        except _NoGoodLineError as error:
+            bad.append(error)
+            continue
+        has_records |= bool(file.records)
+        warnings += file.warnings
+        yield file
+    if bad and not has_records:
         raise bad[0]
     warnings[:0] = [f"{error} The file is ignored." for error in bad]
 

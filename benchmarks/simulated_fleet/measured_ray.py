@@ -149,4 +149,3 @@ def _run(executors: Sequence[_Kept], cases: int, case_s: float) -> RealRun:
 def _last(records: Sequence[Record]) -> float:
     """When the last record was made, in seconds since 1970."""
     return max(datetime.fromisoformat(record.recorded_at).timestamp() for record in records)
-

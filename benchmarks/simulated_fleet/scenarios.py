@@ -1,4 +1,4 @@
-"""What is simulated: how a sweep is given to nodes, how often they fail, and how many nodes keep one driver half busy."""
+"""What is simulated: how nodes get a sweep, how often they fail, and how many keep one driver half busy."""
 
 from __future__ import annotations
 

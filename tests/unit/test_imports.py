@@ -73,7 +73,8 @@ MAY_IMPORT = {
     "analysis.plausibility": _BASE | {"config", "analysis.speed"},
     "sharing": {
         *(_BASE | {"packages", "process", "config", "plan", "store", "doctor", "run", "predictions"}),
-        *("traces", "vram", "analysis.plausibility", "analysis.speed", "report.export", "report.render"),
+        *("traces", "vram", "analysis.plausibility", "analysis.speed"),
+        *("report.document", "report.export", "report.render"),
     },
     "checks": _BASE | {"config", "plan", "store", "device", "run", "predictions", "report.pages"},
     "report": set(),

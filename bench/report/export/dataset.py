@@ -20,7 +20,12 @@ from bench.report.export.dataset_columns import PARTITION, table_of
 
 #: Records that a run's file may wait with in memory, and how many files are open at once.
 _ROWS, _OPEN = 4_000, 8
-_COMPRESSION = "zstd"
+#: Runs are small: what a file says besides its values counts. Statistics are of the columns by which rows are chosen.
+_FORM = {
+    "compression": "zstd",
+    "store_schema": False,
+    "write_statistics": ["kind", "model", "operation", "width", "height", "outcome", "started_at", "run", "case"],
+}
 
 
 def write_dataset(records: Iterable[Record], folder: Path, ceilings: Sequence[Ceilings] = ()) -> list[Path]:
@@ -39,7 +44,7 @@ def write_dataset(records: Iterable[Record], folder: Path, ceilings: Sequence[Ce
 def parquet_of(records: Sequence[Record], ceilings: Sequence[Ceilings] = ()) -> bytes:
     """The content of a file of a dataset that has these records."""
     buffer = io.BytesIO()
-    parquet.write_table(table_of(records, ceilings), buffer, compression=_COMPRESSION)
+    parquet.write_table(table_of(records, ceilings), buffer, **_FORM)
     return buffer.getvalue()
 
 
@@ -119,7 +124,7 @@ class _Writer:
         table = table_of(self._waiting, self._ceilings)
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = parquet.ParquetWriter(self._fresh, table.schema, compression=_COMPRESSION)
+            self._file = parquet.ParquetWriter(self._fresh, table.schema, **_FORM)
             if self._continued:  # the run's records did not follow one another
                 for batch in parquet.ParquetFile(self._path).iter_batches(_ROWS):
                     self._file.write_batch(batch)

@@ -50,8 +50,8 @@ def record_columns(records: Iterable[Record] = ()) -> tuple[Column[RecordRow], .
         axes |= dict.fromkeys(name for name in record.case.axes if name not in _AXIS_NAMES)
         stages |= dict.fromkeys(stage.name for stage in record.stages if len(record.stages) > 1)
         has_loading = has_loading or record.loading is not None
-    of_stages = (column for name in stages for column in _of_stage(name))
-    return (*_CASE, *map(_other_axis, axes), *_REST, *of_stages, *((LOADING,) if has_loading else ()))
+    of_stages = (column for name in stages for column in stage_columns(name))
+    return (*_CASE, *map(axis_column, axes), *_REST, *of_stages, *((LOADING,) if has_loading else ()))
 
 
 def stage_columns(name: str) -> tuple[Column[RecordRow], ...]:

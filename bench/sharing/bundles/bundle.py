@@ -90,7 +90,7 @@ def read(path: Path, digest: str | None = None) -> Bundle:
     """A bundle, checked: each file is there with the size and SHA-256 that the manifest says, and no other file.
 
     `digest` is compared with the manifest's; without it, the one in the file beside the bundle, if there is one. Raises
-    ChangedBundleError if it was changed or damaged, and BundleError if it can't be read. Nothing is written.
+    ChangedBundleError if a file or the digest differs, BundleError if it can't be read. Nothing is written.
     """
     try:
         if is_named_pipe(path) or path.is_dir():
@@ -144,7 +144,7 @@ def _read(data: bytes, path: Path) -> Bundle:
         raise BundleError(f"{path}: {MANIFEST} names a file twice. Ask for the bundle again.")
     differing = sorted(files.keys() ^ set(names))
     if differing:
-        raise ChangedBundleError(
+        raise BundleError(
             f"{path} and its {MANIFEST} do not have the same files: {listed(differing, 4)}. Ask for the bundle again."
         )
     for entry in manifest.files:

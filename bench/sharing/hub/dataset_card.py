@@ -15,7 +15,8 @@ from bench.core.units import format_count, one_line
 from bench.errors import ResultsError
 from bench.record import grouped
 from bench.report.document import Block, Bullets, Column, Document, Section, Table, Text, table, table_of
-from bench.report.export.dataset_columns import file_schema
+from bench.report.export.dataset_columns import file_schema, stored_name
+from bench.report.export.record_columns import LOADING, record_columns
 from bench.report.render import markdown
 from bench.sharing.hub.contents import Entry
 from bench.sharing.hub.layout import PARQUET, RESULTS
@@ -26,6 +27,14 @@ _END = "<!-- bench end: text after this line stays -->"
 #: As the hub finds it (huggingface_hub.repocard.REGEX_YAML_BLOCK).
 _YAML = re.compile(r"^(\s*---(?:\r\n|\r|\n))([\S\s]*?)((?:\r\n|\r|\n)---[ \t]*(\r\n|\n|$))")
 _PART = re.compile(rf"{re.escape(_BEGIN)}[\S\s]*?{re.escape(_END)}")
+#: What a dataset has besides the columns of `bench export`.
+_OTHER_COLUMNS = {
+    "run_cases": "cases of the run's plan",
+    "other_axes": "axes of the case that have no column of their own",
+    "stages": "median time and peak of each stage, if the call has several",
+    "key": "digest of what distinguishes records: case, device, identity, VRAM limit, kind and run",
+    "record": "the whole record as JSON, as a line of a results file",
+}
 #: Tables longer than this make a page slow.
 _MOST_DEVICES, _MOST_MODELS = 500, 12
 
@@ -132,5 +141,6 @@ def _models(group: Sequence[Entry]) -> str:
 
 
 def _columns() -> Table:
-    rows = [[field.name, str(field.type), field.metadata[b"description"].decode()] for field in file_schema()]
+    texts = _OTHER_COLUMNS | {stored_name(column.name): column.description for column in (*record_columns(), LOADING)}
+    rows = [[field.name, str(field.type), texts.get(field.name, "")] for field in file_schema()]
     return table((Column("Column"), Column("Type"), Column("Meaning", may_wrap=True)), rows)

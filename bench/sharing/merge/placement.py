@@ -100,7 +100,8 @@ def together(parts: Sequence[Part], is_alike: Alike) -> list[list[Part]]:
     for part in parts:
         first, group = part.first, [part]
         if not (part.is_finished or first.is_remote or first.kind != "measured"):
-            alike = unfinished.setdefault((first.run.plan, first.device.name, first.vram_limit_bytes), [])
+            sort = (first.run.plan, first.run.sweep, first.device.name, first.vram_limit_bytes)
+            alike = unfinished.setdefault(sort, [])
             known = next((group for group in alike if _continues(part, group, is_alike)), None)
             if known is not None:
                 known.append(part)

@@ -32,7 +32,7 @@ class Leak:
 
 def leaks(files: Mapping[str, bytes], names: Sequence[OwnName]) -> list[Leak]:
     """Where the names, or what no bundle may hold, are in these files or in their names; each kind once a file."""
-    found = []
+    left = []
     for name, content in files.items():
         lowered = content.lower()
         for own in names:
@@ -40,12 +40,12 @@ def leaks(files: Mapping[str, bytes], names: Sequence[OwnName]) -> list[Leak]:
             if place is None and next(_places(own, name.encode(), name.lower().encode()), None) is not None:
                 place = 0
             if place is not None:
-                found.append(Leak(name, content.count(b"\n", 0, place) + 1, f"this machine's {own.marker}"))
+                left.append(Leak(name, content.count(b"\n", 0, place) + 1, f"this machine's {own.marker}"))
         for pattern, what in _FOREIGN:
             match = pattern.search(content)
             if match:
-                found.append(Leak(name, content.count(b"\n", 0, match.start()) + 1, what))
-    return list(dict.fromkeys(found))
+                left.append(Leak(name, content.count(b"\n", 0, match.start()) + 1, what))
+    return list(dict.fromkeys(left))
 
 
 def _places(own: OwnName, content: bytes, lowered: bytes) -> Iterator[int]:

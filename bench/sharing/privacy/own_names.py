@@ -50,8 +50,8 @@ Where = Literal["anywhere", "as a word", "in paths"]
 class OwnName:
     """A text that must not leave this machine, the marker that replaces it, and where in a text it counts.
 
-    `as a word`: not between letters or digits; for short and common names. `in paths`: only after `/`, a backslash or
-    `@`, or before `@`; for names that are also words of any results.
+    `as a word`: not between letters or digits; for short and common names. `in paths`: only as a whole folder
+    or file, or beside `@`; for names that are also words of any results.
     """
 
     text: str
@@ -80,12 +80,12 @@ def names_of_this_machine(
     `ordinary` are words of any results, in lower case (`ordinary_words`). What the system does not tell is left out.
     """
     variables = os.environ if environ is None else environ
-    found: dict[str, OwnName] = {}
+    names: dict[str, OwnName] = {}
     for text, marker in (*_folders(variables), *_people(variables), *_machine(variables), *_numbers(variables)):
         clean = text.strip()
-        if len(clean) > 1 and clean not in found:
-            found[clean] = OwnName(clean, marker, _where(clean, marker, ordinary))
-    return tuple(sorted(found.values(), key=lambda name: (-len(name.text), name.text)))
+        if len(clean) > 1 and clean not in names:
+            names[clean] = OwnName(clean, marker, _where(clean, marker, ordinary))
+    return tuple(sorted(names.values(), key=lambda name: (-len(name.text), name.text)))
 
 
 @cache
@@ -95,8 +95,15 @@ def _schema_words() -> frozenset[str]:
 
 
 def ordinary_words(*texts: str) -> frozenset[str]:
-    """The words of any results: of the record's schema, of the zoo's names, and of these texts; in lower case."""
-    return _schema_words() | {word for text in texts for word in _words(text)}
+    """The words of any results: of the record's schema, of the zoo's names, and of these texts; in lower case.
+
+    Of the texts, which name devices, also words that follow each other: `rtx4090`, `nvidia-h100`.
+    """
+    joined = set()
+    for words in (re.findall(r"[a-z0-9]+", text.lower()) for text in texts):
+        spans = [words[begin:end] for begin in range(len(words)) for end in range(begin + 1, len(words) + 1)]
+        joined |= {separator.join(span) for span in spans for separator in ("", "-", "_")}
+    return _schema_words() | joined
 
 
 def words_in(*texts: str) -> frozenset[str]:

@@ -77,11 +77,15 @@ class Remover:
         text = self._named(text)
         for shape, replace in PATHS:
             text = shape.sub(replace, text)
-        return text
+        return self._named(text)  # what is left of a path may be a name
 
     def _named(self, text: str) -> str:
-        for pattern, marker in self._own:
-            text = _outside_markers(pattern, marker, text)
+        """With the names replaced, until nothing changes: what is beside a marker may have become a word."""
+        before = None
+        while text != before:
+            before = text
+            for pattern, marker in self._own:
+                text = _outside_markers(pattern, marker, text)
         return text
 
 

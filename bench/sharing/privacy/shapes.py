@@ -128,7 +128,7 @@ _PART = r"(?:<\w+>|[^\s\\/\"'<>|:;,()\[\]{}])+"
 _SPACED = r"(?:<\w+>|[^\\/\"'<>|\n])+"
 #: Paths, in which names have been replaced already. In quotes a path may have spaces.
 PATHS: tuple[tuple[re.Pattern[str], Replace], ...] = (
-    (re.compile(rf"(?:/home|/Users|[A-Za-z]:[\\/]+Users)[\\/]+{_PART}"), _whole(HOME)),
+    (re.compile(rf"(?:\b[A-Za-z]:|(?<![\\/]))[\\/]{{1,16}}(?:home|Users)[\\/]{{1,16}}{_PART}", re.I), _whole(HOME)),
     (re.compile(rf"(?<=[\"'])(?:<home>|<folder>|/{_PART})(?:[\\/]+{_SPACED})+(?=[\"'])"), _path),
     (re.compile(rf"(?:<home>|<folder>)(?:[\\/]+{_PART})+"), _path),
     (re.compile(rf"(?<![\w/.>\\-])/(?=[^/\s]){_PART}(?:/+{_PART})+"), _path),

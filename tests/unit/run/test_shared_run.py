@@ -13,7 +13,7 @@ from factories import a_case, an_environment
 
 from bench import store
 from bench.core import identity
-from bench.errors import BenchError, ExecutorLostError, ResultsError
+from bench.errors import BenchError, CancelledError, ExecutorLostError, ResultsError
 from bench.plan import Plan
 from bench.record import Case, Device, Measured, MeasureSettings, Phase, Record, Run, Stage, SweepOnCards, Timing
 from bench.run import scheduler
@@ -46,7 +46,7 @@ class Card:
     def start(self) -> Ready:
         self.may_start.wait(20)
         if self.is_closed:
-            raise ExecutorLostError("It was closed.")
+            raise CancelledError("It was cancelled.")
         return self.ready
 
     def run(self, case: Case, measure: MeasureSettings, timeout_s: float, on_phase: Callable[[Phase], None]) -> Done:
@@ -65,6 +65,9 @@ class Card:
 
     def close(self) -> None:
         self.is_closed = True
+
+    def cancel(self) -> None:
+        self.close()
         self.may_start.set()
         self.may_end.set()
 

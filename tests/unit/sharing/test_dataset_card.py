@@ -42,6 +42,7 @@ def test_the_card_counts_runs_and_records_of_each_device() -> None:
     assert "6 records of 3 runs" in card
     assert "<b>" not in card
     assert "| device_name | string |" in card
+    assert not [line for line in card.splitlines() if line.startswith("|") and line.endswith("|  |")]
 
 
 def test_what_a_person_added_stays_and_the_rest_is_renewed() -> None:

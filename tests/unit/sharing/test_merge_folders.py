@@ -94,8 +94,10 @@ def test_two_parts_of_a_plan_become_one_finished_run(tmp_path: Path) -> None:
     assert [record.run.id for record in chosen] == ["run-1"] * 3 + ["run-2"] * 3
     # And `bench run` has nothing to continue
     folder, plan = tmp_path / "out" / "nvidia-test", chosen[0].run.plan
-    assert store.latest_run(folder, plan, None, FIRST_CARD.identity, lambda _: True) is not None
-    assert store.unfinished(folder, plan, None, FIRST_CARD.identity, lambda _: True) is None
+    run = store.latest_run(folder, plan, None, FIRST_CARD.identity, lambda _: True)
+    assert run is not None
+    assert store.is_finished(run)
+    assert len(run.records) == 6
 
 
 @pytest.mark.parametrize(

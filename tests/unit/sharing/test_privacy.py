@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bench.sharing.contribute.gathering import form_words, gather
 from bench.sharing.privacy import OwnName, Remover, leaks, names_of_this_machine, ordinary_words, own_names
@@ -220,3 +222,27 @@ def test_this_machine_has_names_and_no_secret_of_the_environment_is_among_what_i
     ours = names_of_this_machine()
     assert {name.marker for name in ours} >= {"<folder>"}
     assert all(len(name.text) > 1 for name in ours)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    parts=st.lists(
+        st.one_of(
+            st.sampled_from([*PLANTED, f"/home/{USER}/x", f"C:\\Users\\{USER}\\x", f"https://{USER}:pw@h.example/x"]),
+            st.text(max_size=8),
+            st.sampled_from([" ", "/", "\\", '"', "'", "@", ":", "=", "<", ">", "\n", "token=", "-", "_", "."]),
+        ),
+        max_size=8,
+    )
+)
+def test_whatever_surrounds_a_name_it_is_removed_from_text_and_json(
+    names: tuple[OwnName, ...], parts: list[str]
+) -> None:
+    text = "".join(parts)
+    remover = Remover(names)
+    content = {
+        "logs/x.log": remover.file("logs/x.log", text.encode(errors="replace")),
+        "logs/x.json": remover.file("logs/x.json", json.dumps({"a": text, text: [text]}).encode()),
+    }
+    assert leaks(content, names) == []
+    json.loads(content["logs/x.json"])

@@ -340,6 +340,51 @@ def test_a_card_beside_records_that_name_none_is_no_note(tmp_path: Path) -> None
     assert store.latest(files)[1] == []
 
 
+# Parts of one plan that share a file
+
+
+def parts_in_a_file(*runs: ResultsFile[Record]) -> ResultsFile[Record]:
+    """The file that has the records of several runs."""
+    return ResultsFile(Path("merged.jsonl"), tuple(record for run in runs for record in run.records), good_bytes=0)
+
+
+def test_parts_of_one_plan_in_one_file_are_finished_if_together_they_have_every_case() -> None:
+    parts = [a_file("early", FIRST, cases=2), a_file("late", SECOND, started=LATE, cases=2)]
+
+    assert store.latest([parts_in_a_file(*parts)])[1] == []
+    assert len(store.latest(parts)[1]) == 2
+    assert store.is_finished(parts_in_a_file(*parts))
+
+
+@pytest.mark.parametrize("other", [{"plan": "other"}, {}], ids=["another plan", "the same case"])
+def test_parts_that_lack_a_case_are_incomplete(other: dict[str, Any]) -> None:
+    late = a_file("late", SECOND if other else FIRST, started=LATE, cases=2).records[0]
+    late = late.model_copy(update={"run": late.run.model_copy(update=other)})
+
+    _, notes = store.latest([parts_in_a_file(a_file("early", FIRST, cases=2), ResultsFile(Path("b"), (late,), 0))])
+
+    assert notes
+    assert all("incomplete" in note for note in notes)
+
+
+def test_parts_of_two_cards_do_not_complete_each_other() -> None:
+    other = SECOND.model_copy(update={"device": a_device(name="NVIDIA Other")})
+    parts = parts_in_a_file(a_file("early", FIRST, cases=2), a_file("late", other, cases=2))
+
+    assert len(store.latest([parts])[1]) == 2
+
+
+def test_a_continued_file_of_two_runs_has_one_record_of_each_case(path: Path) -> None:
+    early, late = (a_run(id=name, cases=3, started_at=begun) for name, begun in (("a", EARLY), ("b", LATE)))
+    cases = [FIRST.model_copy(update={"run": early}), *(r.model_copy(update={"run": late}) for r in (FIRST, SECOND))]
+    write_lines(path, cases)
+
+    last = store.latest_run(path.parent, early.plan, None, None, lambda _: True)
+
+    assert last is not None
+    assert [record.case.axes["width"] for record in last.records] == [64, 128]
+
+
 def _of_sweep(run_id: str, name: str, cases: int, sweep_id: str, *, runs: int = 2, planned: int = 2) -> list[Record]:
     sweep = SweepOnCards(id=sweep_id, runs=runs, shared=True)
     run = a_run(id=run_id, cases=planned, sweep=sweep, started_at=f"2026-01-0{run_id}T00:00:00Z")

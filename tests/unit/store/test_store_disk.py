@@ -386,3 +386,10 @@ def test_two_threads_that_write_in_one_folder_do_not_take_each_others_temporary_
     # Then the file is one of theirs as a whole, and nothing else is left
     assert (tmp_path / "whole").read_bytes() in contents
     assert [path.name for path in tmp_path.iterdir()] == ["whole"]
+
+
+def test_a_results_folder_takes_one_sweep_on_a_cluster_at_a_time(tmp_path: Path) -> None:
+    with store.sweep_lock(tmp_path), pytest.raises(ResultsError, match="--out"), store.sweep_lock(tmp_path):
+        pass
+    with store.sweep_lock(tmp_path):
+        pass

@@ -44,9 +44,8 @@ def test_every_file_has_the_same_schema_whatever_its_records_hold(tmp_path: Path
     records = [out_of_memory(run=a_run(id="a")), published(run=a_run(id="b")), measured(case=text, run=a_run(id="c"))]
     # When they are written
     schemas = [parquet.read_schema(path) for path in write_dataset(records, tmp_path)]
-    # Then all have one schema, of which each field is described
-    assert all(schema.equals(dataset_columns.file_schema(), check_metadata=False) for schema in schemas)
-    assert all(field.metadata[b"description"] for field in schemas[0])
+    # Then all have one schema
+    assert all(schema.equals(dataset_columns.file_schema()) for schema in schemas)
 
 
 def test_a_file_has_the_values_of_the_table_of_records_and_the_whole_record(tmp_path: Path) -> None:
@@ -59,7 +58,6 @@ def test_a_file_has_the_values_of_the_table_of_records_and_the_whole_record(tmp_
     assert row.recorded_at == expected.recorded_at
     assert list(row.other_axes) == [{"name": "tokens", "value": 16}]
     assert Record.model_validate_json(row.record) == record
-    assert str(read.width.dtype) == "Int64"
 
 
 def test_the_key_is_that_of_the_record(tmp_path: Path) -> None:
@@ -127,6 +125,13 @@ def test_a_stream_that_fails_leaves_no_half_written_file(tmp_path: Path) -> None
     with pytest.raises(OSError, match="gone"):
         write_dataset(broken(), tmp_path)
     assert names(tmp_path) == []
+
+
+def test_pandas_and_pyarrow_read_the_folder(tmp_path: Path) -> None:
+    write_dataset([record_of_run(1), record_of_run(2, "Other Card")], tmp_path)
+    for read in (pd.read_parquet(tmp_path), parquet.read_table(tmp_path).to_pandas()):
+        assert list(read.device) == ["nvidia-test", "other-card"]
+        assert list(read.device_name) == ["NVIDIA Test", "Other Card"]
 
 
 def test_the_same_records_make_the_same_bytes(tmp_path: Path) -> None:
