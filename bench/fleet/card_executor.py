@@ -34,14 +34,22 @@ class CardExecutor:
     """
 
     def __init__(
-        self, card: Card, order: CardOrder, tell: Callable[[str], None], company: Company, *, poll_s: float = POLL_S
+        self,
+        card: Card,
+        order: CardOrder,
+        tell: Callable[[str], None],
+        company: Company,
+        *,
+        poll_s: float = POLL_S,
+        check: Callable[[Ready], None] = lambda _: None,
     ) -> None:
         """`tell` is called with what the card waits for; `company` knows which cards of its machine measure.
 
-        A case is asked for its phase every `poll_s` seconds.
+        A case is asked for its phase every `poll_s` seconds. `check` raises BenchError for a device that may not
+        measure.
         """
         self._card, self._order, self._tell, self._company = card, order, tell, company
-        self._poll_s = poll_s
+        self._poll_s, self._check = poll_s, check
         self._ready: Ready | None = None
         self._actor: Any = None
         self._told: str | None = None
@@ -50,8 +58,8 @@ class CardExecutor:
     def start(self) -> Ready:
         """Wait until Ray has the card free, and take it.
 
-        Raises ExecutorLostError if the node is lost, CancelledError after `cancel`, and what the worker's start raises,
-        with the node's name.
+        Raises ExecutorLostError if the node is lost, CancelledError after `cancel`, what the worker's start raises,
+        with the node's name, and what `check` raises.
         """
         self._refuse_if_cancelled()
         if self._ready is not None and not self._order.exclusive:
@@ -66,6 +74,7 @@ class CardExecutor:
                 self._tell_once(f"Waiting for {self._card.name}: it is in use, or Ray is still preparing it.")
             self._get(placed)
         ready: Ready = self._asked(self._live.start.remote(), lambda _: None)
+        self._check(ready)
         self._ready = ready
         return ready
 

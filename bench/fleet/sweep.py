@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from bench.errors import DeviceError
+from bench.errors import DeviceError, printable
 from bench.fleet import cluster
 from bench.fleet.card_actor import CardOrder, made_up_identity, shipped_version
 from bench.fleet.card_executor import POLL_S, CardExecutor
@@ -15,6 +15,7 @@ from bench.fleet.card_types import Card, CardType, card_types
 from bench.fleet.node_facts import versions
 from bench.record import grouped
 from bench.run.many_runs import Company
+from bench.run.messages import Ready
 
 #: How often a second the driver asks cards for the phases of their cases, however many cards there are.
 _POLLS_PER_S = 50
@@ -60,8 +61,17 @@ class Fleet:
         poll_s = max(POLL_S, sum(map(len, runs.values())) / _POLLS_PER_S)
         machines: dict[str, Company] = {card.node.id: Company() for cards in runs.values() for card in cards}
 
+        names: dict[str, str] = {}
+
         def executor(title: str, card: Card) -> CardExecutor:
-            return CardExecutor(card, self._order(card), partial(tell, title), machines[card.node.id], poll_s=poll_s)
+            return CardExecutor(
+                card,
+                self._order(card),
+                partial(tell, title),
+                machines[card.node.id],
+                poll_s=poll_s,
+                check=(lambda _: None) if self.every_gpu else partial(refuse_shared_name, names, title),
+            )
 
         return {title: [executor(title, card) for card in cards] for title, cards in runs.items()}
 
@@ -76,6 +86,19 @@ class Fleet:
             commit=self.commit,
             exclusive=self.exclusive,
             command=self.worker,
+        )
+
+
+def refuse_shared_name(names: dict[str, str], title: str, ready: Ready) -> None:
+    """Note in `names` which type has a device's name. Raises DeviceError if another one has, as their file is the same.
+
+    That happens if nodes declare two types for one model, and the driver's library does not say what they are.
+    """
+    other = names.setdefault(ready.device.name, title)  # one step, so that threads need no lock
+    if other != title:
+        raise DeviceError(
+            f"Cards that are declared as {title} and as {other} are all {printable(ready.device.name, 80)}. Declare "
+            "one type for them, or give each a run of its own with --every-gpu."
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from factories import a_device, an_environment
 
 pytest.importorskip("ray")
 
@@ -13,7 +14,8 @@ from bench.fleet import cluster
 from bench.fleet.card_executor import CardExecutor, resources
 from bench.fleet.card_types import Card, Node
 from bench.fleet.node_facts import NodeFacts, versions
-from bench.fleet.sweep import Fleet, most_beside
+from bench.fleet.sweep import Fleet, most_beside, refuse_shared_name
+from bench.run.messages import Ready
 
 
 def a_node(node_id: str, gpus: int = 1, declared: str | None = "H100", **fields: Any) -> Node:
@@ -57,6 +59,19 @@ def test_only_stand_ins_with_runs_of_their_own_have_made_up_identities(nodes: li
         made_up = {executor._order.identity for members in executors.values() for executor in members} - {None}
         assert len(made_up) == count
         assert all(isinstance(executor, CardExecutor) for members in executors.values() for executor in members)
+
+
+def test_two_types_that_are_one_device_are_refused_because_their_file_would_be_the_same() -> None:
+    # Given a card of one type that is ready, and another of that type
+    names: dict[str, str] = {}
+    ready = Ready(device=a_device(name="NVIDIA A100-SXM4-40GB"), environment=an_environment())
+    refuse_shared_name(names, "A100", ready)
+    refuse_shared_name(names, "A100", ready)
+    # When a node declares another type for the same device
+    with pytest.raises(DeviceError) as caught:
+        refuse_shared_name(names, "A100-40G", ready)
+    # Then both types and the device are named
+    assert all(name in str(caught.value) for name in ("A100-40G", "A100 ", ready.device.name, "--every-gpu"))
 
 
 @pytest.mark.parametrize(
