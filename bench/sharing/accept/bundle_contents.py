@@ -73,7 +73,7 @@ def read(bundle: Bundle) -> BundledResults:
             continue
         kind = next((row for row in DEVICE_FILES if fnmatch(PurePosixPath(name).name, row[0])), None)
         if kind is None:
-            findings.append(Finding("noted", "files", name, "it is no file of results", "it is not added", _FORMAT))
+            findings.append(Finding("noted", "files", name, "not a results file", "not added", _FORMAT))
             continue
         parsed = _device_file(name, content, kind[1], kind[2], findings)
         if parsed is not None:

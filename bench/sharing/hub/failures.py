@@ -48,7 +48,7 @@ def _problem(  # noqa: PLR0911 - one return for each kind of failure
         case OfflineModeIsEnabled():
             return HubError("HF_HUB_OFFLINE is set, so the hub is not asked. Unset it to push or pull.")
         case LocalTokenNotFoundError():
-            return HubRefusalError(f"There is no token of the hub. {_LOGIN} read {name}.")
+            return HubRefusalError(f"You are not logged in to the hub. {_LOGIN} read {name}.")
         case RevisionNotFoundError():
             return HubRefusalError(
                 f"{name} has no revision {printable(revision or 'main', 80)!r}. Give a branch, a tag or a commit of it."
