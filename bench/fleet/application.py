@@ -20,9 +20,10 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
 from bench.endpoint.server_settings import Settings
-from bench.errors import BenchError, ConfigError, printable
+from bench.errors import BenchError, ConfigError
 from bench.fleet import proxy
 from bench.fleet.front import STATUS_PATH
+from bench.fleet.ray_messages import last_line
 from bench.fleet.replicas import MARK, Replica
 from bench.fleet.report import Report
 
@@ -258,6 +259,4 @@ def _scaling(count: Count, idle_s: float) -> AutoscalingConfig:
 
 
 def _brief(text: str) -> str:
-    """The last line of a long text, which says what happened."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return printable(lines[-1], 300) if lines else "no reason is known"
+    return last_line(text, "no reason is known")

@@ -11,9 +11,10 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError, RuntimeEnvSetupError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from bench.errors import BenchError, CancelledError, ClusterError, ExecutorLostError, WorkerError, printable
+from bench.errors import BenchError, CancelledError, ClusterError, ExecutorLostError, WorkerError
 from bench.fleet.card_actor import CardActor, CardOrder
 from bench.fleet.card_types import TYPE_RESOURCE, Card
+from bench.fleet.ray_messages import last_line
 from bench.record import Case, Measured, MeasureSettings
 from bench.run.many_runs import Company
 from bench.run.messages import Broken, Done, Ready
@@ -209,6 +210,4 @@ def _warned(done: Done, warnings: Sequence[str]) -> Done:
 
 
 def _brief(error: BaseException) -> str:
-    """The last line of a message of Ray's, which is the exception."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return printable(lines[-1].strip() if lines else type(error).__name__, 300).rstrip(".")
+    return last_line(str(error), type(error).__name__).rstrip(".")

@@ -30,6 +30,7 @@ from bench.errors import ClusterError, listed, printable
 from bench.fleet import node_facts
 from bench.fleet.address import CLIENT, OWN, VARIABLE
 from bench.fleet.card_types import TYPE_LABEL, TYPE_RESOURCE, Node
+from bench.fleet.ray_messages import last_line
 
 #: What Ray reads from the environment. GPUs of a probe without any must stay visible; a node's own setting of CPU
 #: threads too; and nothing is sent to Ray's makers.
@@ -143,8 +144,7 @@ def _why_not(text: str, address: str) -> str:
             f"The cluster at {where} has Ray {ray_there} and Python {python_there}, but here are Ray {ray_here} and "
             f"Python {python_here}. Run bench with the cluster's versions, for example on its head node."
         )
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    reason = printable(lines[-1], 300).rstrip(".") if lines else "Ray gives no reason"
+    reason = last_line(text, "Ray gives no reason").rstrip(".")
     return (
         f"The Ray cluster at {where} can't be used: {reason}. {VARIABLE} takes the port of the cluster (usually 6379), "
         "and --on ray://HOST:PORT that of its Ray Client server (usually 10001)."
@@ -191,8 +191,8 @@ def _facts(described: Mapping[str, Any], reference: Any) -> node_facts.NodeFacts
         ) from None
     except (RayError, ConnectionError) as error:
         cause = error.cause if isinstance(error, RayTaskError) else error
-        lines = str(cause or error).strip().splitlines() or [type(error).__name__]
-        raise ClusterError(f"Node {name} can't be used: {printable(lines[-1], 300).rstrip('.')}.") from None
+        reason = last_line(str(cause or error), type(error).__name__).rstrip(".")
+        raise ClusterError(f"Node {name} can't be used: {reason}.") from None
     return facts
 
 

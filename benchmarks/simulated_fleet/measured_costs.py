@@ -8,11 +8,9 @@ from __future__ import annotations
 import os
 import random
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,13 +177,6 @@ def starting_a_worker(device: str = "cpu") -> Taken:
             executor.close()
 
     return taken(start, rounds=2)
-
-
-@contextmanager
-def folder_on_disk() -> Iterator[Path]:
-    """A temporary folder, which is removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="bench-fleet-") as folder:
-        yield Path(folder)
 
 
 def file_system_of(folder: Path) -> str:
